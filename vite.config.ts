@@ -1,9 +1,43 @@
 import adapter from '@sveltejs/adapter-node';
 import { sveltekit } from '@sveltejs/kit/vite';
-import { defineConfig } from 'vite';
+import { defineConfig, isRunnableDevEnvironment, type Plugin } from 'vite';
+
+/**
+ * In development the app's own doors (`/events`, `/trpc`, health) stand before SvelteKit in Vite's
+ * server, as `src/entry.ts` puts them in production.
+ */
+function doors(): Plugin {
+	return {
+		name: 'tertulia-doors',
+		apply: 'serve',
+		configureServer(server) {
+			const { ssr } = server.environments;
+			if (!isRunnableDevEnvironment(ssr)) return;
+			// The same module graph as SvelteKit's own, so that both find the same app. A change of server
+			// code gives a new module: the app of the old one is closed, and its streams come back.
+			let latest: object | undefined;
+			const loadApp = async () => {
+				const module = (await ssr.runner.import(
+					'/src/lib/server/app.ts'
+				)) as typeof import('./src/lib/server/app.ts');
+				const changed = latest !== undefined && latest !== module;
+				latest = module;
+				return changed ? module.restartApp() : module.startApp();
+			};
+			server.middlewares.use((req, res, next) => {
+				loadApp().then(
+					(app) => app.handle(req, res) || next(),
+					(error: unknown) => next(error)
+				);
+			});
+			server.httpServer?.on('close', () => void loadApp().then((app) => app.close()));
+		}
+	};
+}
 
 export default defineConfig({
 	plugins: [
+		doors(),
 		sveltekit({
 			adapter: adapter(),
 			csp: {

@@ -52,6 +52,7 @@ export const variables = {
 	),
 	SESSION_DAYS: setting('Days without use after which a session ends.', count(30, 1)),
 	SEND_LIMIT_PER_MINUTE: setting('Messages that one person may send in a minute.', count(120, 1)),
+	SEND_BURST: setting('Of these, how many at once.', count(30, 1)),
 	SIGN_IN_LIMIT_PER_ADDRESS: setting(
 		'Failed sign-ins and sign-ups from one address in a quarter of an hour.',
 		count(60, 1)

@@ -1,0 +1,173 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
+import { readEnv, type Env } from '#env';
+import { deleteExpired, findSession, readSessionToken, sessionCookie } from './accounts/sessions.ts';
+import { MessageWriter } from './messages/messages.ts';
+import { openDatabase } from './platform/db.ts';
+import { clientAddress, dataHeaders, originAllowed } from './platform/http.ts';
+import { openLimiter } from './platform/limits.ts';
+import { openLog, type Log } from './platform/log.ts';
+import { listenOn, Realtime, type Listen } from './realtime/realtime.ts';
+import { SocketStream } from './realtime/stream.ts';
+import type { Services } from './services.ts';
+import { changeSource } from './sync/sync.ts';
+import type { Context, ViewerSession } from './trpc/context.ts';
+import { appRouter, createCaller } from './trpc/router.ts';
+
+/** A request to tRPC holds at most a message of 8,000 characters, or what a client knows. */
+const BODY_MAX = 512 * 1024;
+/** Milliseconds over which clients spread their return after a stop. */
+const RETURN_WITHIN_MS = 3000;
+const EXPIRED_SESSIONS_MS = 3_600_000;
+
+/** What a request shows of who is asking. */
+export interface Asking {
+	cookie: string | undefined;
+	address: string;
+	userAgent: string;
+	setCookie(cookie: string): void;
+}
+
+/** All the doors of one process. */
+export class App {
+	readonly services: Services;
+	readonly #housekeeping: NodeJS.Timeout;
+
+	constructor(env: Env, { listen, log = openLog(env.LOG_LEVEL) }: { listen?: Listen; log?: Log } = {}) {
+		const db = openDatabase(env.DATABASE_URL, env.DATABASE_POOL);
+		const realtime = new Realtime(db, changeSource(db), log, listen ?? listenOn(env.DATABASE_URL));
+		this.services = {
+			env,
+			db,
+			log,
+			realtime,
+			limits: openLimiter(env.REDIS_URL, log),
+			writer: new MessageWriter(db.sql, realtime, log)
+		};
+		this.#housekeeping = setInterval(() => void this.#deleteExpired(), EXPIRED_SESSIONS_MS);
+		this.#housekeeping.unref();
+	}
+
+	/** Answers what is the app's own; false leaves the request to SvelteKit. */
+	handle(req: IncomingMessage, res: ServerResponse): boolean {
+		const path = (req.url ?? '/').split('?', 1)[0] ?? '/';
+		if (path === '/events') void this.#guard(res, () => this.#stream(req, res));
+		else if (path.startsWith('/trpc/')) void this.#guard(res, () => this.#call(req, res, path));
+		else if (path === '/healthz') answer(res, 200, 'ok', this.services.env);
+		else if (path === '/readyz') void this.#guard(res, () => this.#ready(res));
+		else return false;
+		return true;
+	}
+
+	/** Who is asking, and the procedures on their behalf: the same doors for pages and for calls. */
+	async enter(asking: Asking): Promise<{ context: Context; caller: Caller }> {
+		const context = await this.#contextOf(asking);
+		return { context, caller: createCaller(context) };
+	}
+
+	async close(): Promise<void> {
+		clearInterval(this.#housekeeping);
+		await this.services.realtime.close(RETURN_WITHIN_MS);
+		await this.services.limits.close();
+		await this.services.db.close();
+	}
+
+	async #stream(req: IncomingMessage, res: ServerResponse): Promise<void> {
+		const { env, realtime } = this.services;
+		if (req.method !== 'GET') return answer(res, 405, 'Only GET.', env);
+		const session = await this.#session(req.headers.cookie);
+		if (!session) return answer(res, 401, 'not_signed_in', env);
+		if (res.destroyed) return;
+		const listener = { personId: session.viewer.id, sessionId: session.id };
+		const stream = new SocketStream(req, res, listener, env.STREAM_BUFFER_KIB * 1024);
+		await realtime.hub.open(stream);
+	}
+
+	async #call(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
+		const { env } = this.services;
+		for (const [name, value] of Object.entries(dataHeaders(env.ORIGIN))) res.setHeader(name, value);
+		if (!originAllowed(req.method ?? 'GET', req.headers, env.ORIGIN)) {
+			return answer(res, 403, 'origin_refused', env);
+		}
+		await nodeHTTPRequestHandler({
+			router: appRouter,
+			req,
+			res,
+			path: path.slice('/trpc/'.length),
+			maxBodySize: BODY_MAX,
+			createContext: () =>
+				this.#contextOf({
+					cookie: req.headers.cookie,
+					address: clientAddress(req, env.TRUSTED_PROXIES),
+					userAgent: req.headers['user-agent'] ?? '',
+					setCookie: (cookie) => res.appendHeader('set-cookie', cookie)
+				})
+		});
+	}
+
+	async #ready(res: ServerResponse): Promise<void> {
+		const { db, realtime, env } = this.services;
+		await db.sql`select 1`;
+		await realtime.listening();
+		answer(res, 200, 'ready', env);
+	}
+
+	async #contextOf({ cookie, address, userAgent, setCookie }: Asking): Promise<Context> {
+		const { env } = this.services;
+		return {
+			services: this.services,
+			session: await this.#session(cookie),
+			address,
+			userAgent,
+			setSessionCookie: (token) => setCookie(sessionCookie(env, token).serialize())
+		};
+	}
+
+	async #session(cookieHeader: string | undefined): Promise<ViewerSession | null> {
+		const token = readSessionToken(this.services.env, cookieHeader);
+		return token ? findSession(this.services, token) : null;
+	}
+
+	async #guard(res: ServerResponse, work: () => Promise<void>): Promise<void> {
+		try {
+			await work();
+		} catch (error) {
+			this.services.log.error({ err: error }, 'A request failed.');
+			if (!res.headersSent) answer(res, 503, 'unavailable', this.services.env);
+			else res.destroy();
+		}
+	}
+
+	async #deleteExpired(): Promise<void> {
+		await deleteExpired(this.services).catch((error: unknown) =>
+			this.services.log.warn({ err: error }, 'Expired sessions could not be deleted.')
+		);
+	}
+}
+
+export type Caller = ReturnType<typeof createCaller>;
+
+function answer(res: ServerResponse, status: number, text: string, env: Env): void {
+	res
+		.writeHead(status, { ...dataHeaders(env.ORIGIN), 'content-type': 'text/plain; charset=utf-8' })
+		.end(text);
+}
+
+const KEY = Symbol.for('tertulia.app');
+const shelf = globalThis as { [KEY]?: App };
+
+/**
+ * The app of this process. It is kept where SvelteKit's bundle, the entry in front of it and, in
+ * development, every reload of this module find the same one.
+ */
+export function startApp(): App {
+	return (shelf[KEY] ??= new App(readEnv(process.env)));
+}
+
+/** In development, after a change of server code: the old one ends its streams, a new one begins. */
+export async function restartApp(): Promise<App> {
+	const old = shelf[KEY];
+	delete shelf[KEY];
+	await old?.close();
+	return startApp();
+}

@@ -1,0 +1,74 @@
+import type { ConversationOpening, ConversationSnapshot, Role } from '#lib/shared/conversations.ts';
+import { notFound } from '#lib/shared/errors.ts';
+import { peopleById } from '../accounts/accounts.ts';
+import { messageColumns, messageView, peopleNamedIn, type MessageRow } from '../messages/schema.ts';
+import type { Sql } from '../platform/db.ts';
+import type { Services } from '../services.ts';
+import { conversationColumns, conversationView, type ConversationRow } from './schema.ts';
+
+/** A conversation as the viewer's membership finds it. */
+export type OwnConversation = ConversationRow & { role: Role; read_seq: number };
+
+/** One conversation, for a member who has just started or opened it. */
+export async function opening(
+	services: Services,
+	viewerId: string,
+	conversationId: string
+): Promise<ConversationOpening> {
+	const { sql, orm } = services.db;
+	const [snapshot] = await snapshotsOf(
+		sql,
+		viewerId,
+		await ownConversations(sql, viewerId, conversationId)
+	);
+	if (!snapshot) throw notFound();
+	return { snapshot, people: await peopleById(orm, peopleIn([snapshot])) };
+}
+
+/** All that the viewer is a member of, or one of them. */
+export function ownConversations(sql: Sql, viewerId: string, conversationId?: string) {
+	return sql<OwnConversation[]>`
+		select ${conversationColumns(sql)}, v.role, v.read_seq
+		from member v join conversation c on c.id = v.conversation_id
+		where v.person_id = ${viewerId} and v.left_at is null
+		${conversationId === undefined ? sql`` : sql`and c.id = ${conversationId}`}`;
+}
+
+export async function snapshotsOf(
+	sql: Sql,
+	viewerId: string,
+	rows: OwnConversation[]
+): Promise<ConversationSnapshot[]> {
+	if (rows.length === 0) return [];
+	const ids = rows.map((row) => row.id);
+	const [last, peers] = await Promise.all([
+		sql<MessageRow[]>`
+			select ${messageColumns(sql)}
+			from unnest(${ids}::uuid[], ${rows.map((row) => row.last_seq)}::bigint[]) as k(id, seq)
+			join message m on m.conversation_id = k.id and m.seq = k.seq`,
+		sql<{ conversation_id: string; person_id: string }[]>`
+			select m.conversation_id, m.person_id
+			from member m join conversation c on c.id = m.conversation_id
+			where m.conversation_id = any(${ids}::uuid[]) and c.kind = 'direct'
+				and m.person_id <> ${viewerId}`
+	]);
+	const lastOf = new Map(last.map((row) => [row.conversation_id, messageView(row)]));
+	const peerOf = new Map(peers.map((row) => [row.conversation_id, row.person_id]));
+	return rows.map((row) => ({
+		conversation: conversationView(row),
+		version: row.version,
+		lastSeq: row.last_seq,
+		lastMessage: lastOf.get(row.id) ?? null,
+		activeAt: row.active_at,
+		peerId: peerOf.get(row.id) ?? null,
+		role: row.role,
+		readSeq: row.read_seq
+	}));
+}
+
+
+/** Everybody whom the snapshots name. */
+export function peopleIn(snapshots: ConversationSnapshot[]): string[] {
+	const messages = snapshots.flatMap(({ lastMessage }) => lastMessage ?? []);
+	return [...peopleNamedIn(messages), ...snapshots.flatMap(({ peerId }) => peerId ?? [])];
+}

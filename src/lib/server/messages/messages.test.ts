@@ -1,0 +1,229 @@
+import { uuidv7 } from 'uuidv7';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BODY_MAX } from '#lib/shared/messages.ts';
+import { openStream, somebody, testApp, type TestApp, type TestPerson } from '../testing.ts';
+
+let app: TestApp;
+let ana: TestPerson;
+let ben: TestPerson;
+let outsider: TestPerson;
+let conversationId: string;
+
+beforeAll(async () => {
+	app = await testApp();
+	[ana, ben, outsider] = await Promise.all([
+		somebody(app.services, 'Ana'),
+		somebody(app.services, 'Ben'),
+		somebody(app.services, 'Outsider')
+	]);
+	const { snapshot } = await ana.call.conversations.startDirect({ personId: ben.id });
+	conversationId = snapshot.conversation.id;
+});
+afterAll(() => app.close());
+
+const text = (body: string, id = uuidv7()) => ({ id, conversationId, body });
+
+describe('an outsider', () => {
+	test('cannot send, read or sync a conversation of others', async () => {
+		await expect(outsider.call.messages.send(text('let me in'))).rejects.toThrow('not_found');
+		await expect(outsider.call.messages.page({ conversationId })).rejects.toThrow('not_found');
+		const answer = await outsider.call.sync.since({ conversations: { [conversationId]: 0 } });
+		expect(answer).toMatchObject({ deltas: [], snapshots: [], gone: [conversationId], people: [] });
+	});
+
+	test('cannot learn by an id whether a message exists', async () => {
+		const sent = text('ours');
+		await ana.call.messages.send(sent);
+		const { snapshot } = await outsider.call.conversations.startDirect({ personId: ana.id });
+		const own = snapshot.conversation.id;
+		await expect(
+			outsider.call.messages.send({ ...text('theirs', sent.id), conversationId: own })
+		).rejects.toThrow('not_found');
+		// Nor does the attempt change anything.
+		const { messages } = await outsider.call.messages.page({ conversationId: own });
+		expect(messages).toEqual([]);
+	});
+
+	test('hears nothing', async () => {
+		const stream = await openStream(app.services, outsider);
+		const inside = await openStream(app.services, ben);
+		await ana.call.messages.send(text('between us'));
+		await inside.hears('conversation.advanced');
+		// What the outsider may hear comes after, by the same hub: so nothing is still on its way.
+		await outsider.call.conversations.startDirect({ personId: ben.id });
+		await stream.hears('person.advanced');
+		expect(stream.bodies).toEqual([]);
+		expect(JSON.stringify(stream.heard)).not.toContain(conversationId);
+	});
+});
+
+describe('sending', () => {
+	test('gives each message the next place and version', async () => {
+		const before = await ana.call.messages.page({ conversationId });
+		const deltas = [];
+		for (const body of ['one', 'two', 'three']) {
+			deltas.push(await ana.call.messages.send(text(body)));
+		}
+		expect(deltas.map(({ base }) => base - before.version)).toEqual([0, 1, 2]);
+		const after = await ben.call.messages.page({ conversationId, after: before.lastSeq });
+		expect(after.messages.map(({ seq }) => seq - before.lastSeq)).toEqual([1, 2, 3]);
+	});
+
+	test('the same id again returns the first result, in sequence and at once', async () => {
+		const message = text('once');
+		const first = await ana.call.messages.send(message);
+		expect(await ana.call.messages.send(message)).toEqual(first);
+		const twin = text('twice at once');
+		const [a, b] = await Promise.all([
+			ana.call.messages.send(twin),
+			ana.call.messages.send(twin)
+		]);
+		expect(a).toEqual(b);
+		const { messages } = await ana.call.messages.page({ conversationId });
+		expect(messages.filter(({ id }) => id === message.id || id === twin.id)).toHaveLength(2);
+	});
+
+	test('the same id by two processes at once is one message', async () => {
+		const other = await testApp({}, { url: app.url });
+		try {
+			for (let i = 0; i < 20; i++) {
+				const message = text(`race ${i}`);
+				const [a, b] = await Promise.all([
+					app.services.writer.send(message, ana.id),
+					other.services.writer.send(message, ana.id)
+				]);
+				expect(a).toEqual(b);
+			}
+		} finally {
+			await other.close();
+		}
+	});
+
+	test('somebody else’s id is refused as unknown, also within one batch', async () => {
+		const mine = text('mine');
+		const results = await Promise.allSettled([
+			ana.call.messages.send(mine),
+			ben.call.messages.send({ ...mine, body: 'stolen' })
+		]);
+		expect(results.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+	});
+
+	test('an id of a notice is not a message of one’s own', async () => {
+		const { snapshot } = await ana.call.conversations.createGroup({
+			id: uuidv7(),
+			name: 'Group',
+			personIds: [ben.id]
+		});
+		const id = snapshot.lastMessage?.id ?? '';
+		await expect(
+			ana.call.messages.send({ id, conversationId: snapshot.conversation.id, body: 'x' })
+		).rejects.toThrow('not_found');
+	});
+
+	test('many at once, to several conversations, are all there and in order', async () => {
+		const groups = await Promise.all(
+			[1, 2, 3].map((n) =>
+				ana.call.conversations.createGroup({
+					id: uuidv7(),
+					name: `Group ${n}`,
+					personIds: [ben.id]
+				})
+			)
+		);
+		const ids = groups.map(({ snapshot }) => snapshot.conversation.id);
+		const sends = Array.from({ length: 300 }, (_, i) => ({
+			id: uuidv7(),
+			conversationId: ids[i % 3] ?? '',
+			body: String(i)
+		}));
+		await Promise.all(sends.map((send, i) => (i % 2 ? ana : ben).call.messages.send(send)));
+		for (const id of ids) {
+			const { messages, version } = await ben.call.messages.page({
+				conversationId: id,
+				after: 1,
+				limit: 100
+			});
+			const expected = sends.filter((send) => send.conversationId === id).map(({ body }) => body);
+			expect(messages.map((m) => (m.kind === 'text' ? m.body : ''))).toEqual(expected);
+			expect(messages.map(({ seq }) => seq)).toEqual(expected.map((_, i) => i + 2));
+			expect(messages.at(-1)?.version).toBe(version);
+		}
+	});
+
+	test('a bad message harms none of its batch', async () => {
+		const good = Array.from({ length: 5 }, (_, i) => text(`good ${i}`));
+		// Past validation on purpose: Postgres itself refuses a NUL.
+		const results = await Promise.allSettled(
+			[...good, text('bad \0'), text('good after')].map((input) =>
+				app.services.writer.send(input, ana.id)
+			)
+		);
+		expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(1);
+		expect(results[5]?.status).toBe('rejected');
+	});
+
+	test('refuses what is empty or too long, and counts as people do', async () => {
+		await expect(ana.call.messages.send(text(' \n '))).rejects.toThrow();
+		await expect(ana.call.messages.send(text('x'.repeat(BODY_MAX + 1)))).rejects.toThrow();
+		const emoji = '🫖'.repeat(BODY_MAX);
+		const delta = await ana.call.messages.send(text(emoji));
+		expect(delta.changes[0]).toMatchObject({ message: { body: emoji } });
+	});
+
+	test('is reading: one’s own message is not unread', async () => {
+		await ben.call.messages.send(text('from ben'));
+		await ana.call.messages.send(text('from ana'));
+		const { snapshots } = await ana.call.sync.since({ conversations: {} });
+		const mine = snapshots.find(({ conversation }) => conversation.id === conversationId);
+		expect(mine?.readSeq).toBe(mine?.lastSeq);
+	});
+
+	test('is limited per person, with the seconds to wait', async () => {
+		const slow = await testApp({ SEND_LIMIT_PER_MINUTE: '3' });
+		try {
+			const [one, two] = [await somebody(slow.services), await somebody(slow.services)];
+			const { snapshot } = await one.call.conversations.startDirect({ personId: two.id });
+			const send = (from: TestPerson) =>
+				from.call.messages.send({
+					id: uuidv7(),
+					conversationId: snapshot.conversation.id,
+					body: 'hi'
+				});
+			for (let i = 0; i < 3; i++) await send(one);
+			await expect(send(one)).rejects.toMatchObject({
+				cause: { code: 'sending_too_fast', details: { retryAfter: 20 } }
+			});
+			await send(two);
+		} finally {
+			await slow.close();
+		}
+	});
+});
+
+describe('history', () => {
+	test('comes in pages before, after and around any place, without gaps', async () => {
+		const { snapshot } = await ana.call.conversations.createGroup({
+			id: uuidv7(),
+			name: 'History',
+			personIds: [ben.id]
+		});
+		const id = snapshot.conversation.id;
+		await Promise.all(
+			Array.from({ length: 119 }, (_, i) =>
+				ana.call.messages.send({ id: uuidv7(), conversationId: id, body: String(i) })
+			)
+		);
+		const seqs = async (place: object) =>
+			(await ben.call.messages.page({ conversationId: id, ...place })).messages.map((m) => m.seq);
+		const range = (from: number, to: number) =>
+			Array.from({ length: to - from + 1 }, (_, i) => from + i);
+		expect(await seqs({})).toEqual(range(71, 120));
+		expect(await seqs({ before: 71 })).toEqual(range(21, 70));
+		expect(await seqs({ before: 21 })).toEqual(range(1, 20));
+		expect(await seqs({ before: 1 })).toEqual([]);
+		expect(await seqs({ after: 100 })).toEqual(range(101, 120));
+		expect(await seqs({ around: 60 })).toEqual(range(36, 85));
+		expect(await seqs({ around: 3 })).toEqual(range(1, 50));
+		expect(await seqs({ around: 120 })).toEqual(range(71, 120));
+	});
+});

@@ -1,0 +1,64 @@
+import { AppError, notFound } from '#lib/shared/errors.ts';
+import type { ConversationDelta } from '#lib/shared/events.ts';
+import { PAGE_SIZE, type MessagePage, type PageInput, type SendInput } from '#lib/shared/messages.ts';
+import { peopleById } from '../accounts/accounts.ts';
+import type { Services } from '../services.ts';
+import { messageColumns, messageView, peopleNamedIn, type MessageRow } from './schema.ts';
+
+export { MessageWriter } from './writer.ts';
+
+/**
+ * Sends a message as the viewer. The same id again returns the first result. Throws
+ * `sending_too_fast` with the seconds to wait, `not_found` for who is no member.
+ */
+export async function sendMessage(
+	services: Services,
+	viewerId: string,
+	input: SendInput
+): Promise<ConversationDelta> {
+	const { SEND_LIMIT_PER_MINUTE: perMinute, SEND_BURST: burst } = services.env;
+	const limit = { name: 'send', burst: Math.min(burst, perMinute), perMinute };
+	const retryAfter = await services.limits.take(limit, viewerId);
+	if (retryAfter > 0) throw new AppError('sending_too_fast', { retryAfter });
+	return services.writer.send(input, viewerId);
+}
+
+/** A page of history for a member; for anyone else the conversation does not exist. */
+export async function messagePage(
+	services: Services,
+	viewerId: string,
+	{ conversationId, before, after, around, limit = PAGE_SIZE }: PageInput
+): Promise<MessagePage> {
+	const { sql, orm } = services.db;
+	const [standing] = await sql<{ version: number; last_seq: number }[]>`
+		select c.version, c.last_seq from conversation c
+		join member v on v.conversation_id = c.id and v.person_id = ${viewerId} and v.left_at is null
+		where c.id = ${conversationId}`;
+	if (!standing) throw notFound();
+	const { from, to } = pageRange(standing.last_seq, { before, after, around, limit });
+	const rows = await sql<MessageRow[]>`
+		select ${messageColumns(sql)} from message m
+		where m.conversation_id = ${conversationId} and m.seq between ${from} and ${to}
+		order by m.seq`;
+	const messages = rows.map(messageView);
+	return {
+		messages,
+		people: await peopleById(orm, peopleNamedIn(messages)),
+		version: standing.version,
+		lastSeq: standing.last_seq
+	};
+}
+
+/** Places are dense, so a page is a range of them and every jump costs the same. */
+function pageRange(
+	lastSeq: number,
+	{ before, after, around, limit }: Omit<PageInput, 'conversationId'> & { limit: number }
+): { from: number; to: number } {
+	if (before !== undefined) return { from: Math.max(1, before - limit), to: before - 1 };
+	if (after !== undefined) return { from: after + 1, to: after + limit };
+	if (around !== undefined) {
+		const to = Math.min(lastSeq, around + Math.floor(limit / 2));
+		return { from: Math.max(1, to - limit + 1), to: Math.max(to, Math.min(lastSeq, limit)) };
+	}
+	return { from: Math.max(1, lastSeq - limit + 1), to: lastSeq };
+}

@@ -1,0 +1,485 @@
+import {
+	HEARTBEAT_MS,
+	type ConversationChange,
+	type ConversationDelta,
+	type PersonChange,
+	type PersonDelta,
+	type StreamEvent
+} from '#lib/shared/events.ts';
+import type { Log } from '../platform/log.ts';
+import type { Range, Ring } from './doorbell.ts';
+import { encodeFrame, type Frame } from './frame.ts';
+import type { Stream } from './stream.ts';
+
+/** What the hub asks of the tables. Each answer is as of the moment it is given, or later. */
+export interface ChangeSource {
+	/** What a person may hear; null when the session is not valid (any more). */
+	standing(personId: string, sessionId: string): Promise<Standing | null>;
+	/** What changed since; null in place of changes where that is too much to tell. */
+	conversationDeltas(from: Position[]): Promise<Told<ConversationChange>[]>;
+	personDeltas(from: Position[]): Promise<Told<PersonChange>[]>;
+	conversationVersions(ids: string[]): Promise<Position[]>;
+	personVersions(ids: string[]): Promise<Position[]>;
+	/** Those of the sessions that are still valid. */
+	liveSessions(ids: string[]): Promise<string[]>;
+}
+
+export interface Standing {
+	version: number;
+	conversations: Position[];
+}
+
+export interface Position {
+	id: string;
+	version: number;
+}
+
+export interface Told<Change> {
+	id: string;
+	base: number;
+	version: number;
+	changes: Change[] | null;
+}
+
+/** What a transaction of this process changed, with the changes themselves. */
+export interface Advance {
+	conversations: ConversationDelta[];
+	people: { personId: string; delta: PersonDelta }[];
+	sessions: string[];
+}
+
+/**
+ * One line of versions that somebody here listens to. `cursor` is how far its streams have been
+ * told: a delta that continues it is passed on, one that leaves a gap makes the hub read the gap
+ * first. So a lost notification can hide neither a message nor, what matters more, a removal.
+ */
+class Feed<Change> {
+	readonly id: string;
+	readonly streams = new Set<Stream>();
+	/** Null until the tables have been asked where the line stands. */
+	cursor: number | null = null;
+	/** The newest version heard of. */
+	heard = 0;
+	readonly #event: (base: number, version: number, changes: Change[]) => StreamEvent;
+	/** Told in this turn of the event loop, and to be written in one frame. */
+	#gathered: Change[] = [];
+	#gatheredFrom: number | null = null;
+
+	constructor(
+		id: string,
+		event: (base: number, version: number, changes: Change[]) => StreamEvent
+	) {
+		this.id = id;
+		this.#event = event;
+	}
+
+	get behind(): boolean {
+		return this.cursor === null || this.heard > this.cursor;
+	}
+
+	continuedBy(delta: { base: number; version: number }): boolean {
+		return this.cursor !== null && delta.base <= this.cursor && delta.version > this.cursor;
+	}
+
+	/** Begins where the tables stand; once begun, later answers change nothing. */
+	begin(version: number): void {
+		this.cursor ??= version;
+		this.heard = Math.max(this.heard, version);
+	}
+
+	gather(changes: Change[], version: number): void {
+		this.#gatheredFrom ??= this.cursor;
+		this.#gathered.push(...changes);
+		this.cursor = version;
+		this.heard = Math.max(this.heard, version);
+	}
+
+	flush(): void {
+		const base = this.#gatheredFrom;
+		const changes = this.#gathered;
+		this.#gatheredFrom = null;
+		this.#gathered = [];
+		if (base === null || this.cursor === null || this.streams.size === 0) return;
+		const frame = encodeFrame(this.#event(base, this.cursor, changes));
+		for (const stream of this.streams) stream.write(frame);
+	}
+}
+
+export interface HubOptions {
+	/** Milliseconds between comparisons with the tables, which find what a lost notification hid. */
+	sweepMs?: number;
+	/** Milliseconds before a failed reading is tried again. */
+	retryMs?: number;
+}
+
+/** Feeds read in one query at the most. */
+const READ_MAX = 500;
+
+/** Brings every change to the streams of this process that it concerns, and to no other. */
+export class Hub {
+	readonly #source: ChangeSource;
+	readonly #log: Log;
+	readonly #retryMs: number;
+	readonly #conversations = new Map<string, Feed<ConversationChange>>();
+	readonly #people = new Map<string, Feed<PersonChange>>();
+	readonly #sessions = new Map<string, Set<Stream>>();
+	/** Streams that are being opened, and whether their person's memberships changed meanwhile. */
+	readonly #opening = new Map<Stream, { stale: boolean }>();
+	readonly #behind = {
+		conversations: new Set<Feed<ConversationChange>>(),
+		people: new Set<Feed<PersonChange>>()
+	};
+	readonly #unwritten = new Set<{ flush(): void }>();
+	readonly #timers: NodeJS.Timeout[] = [];
+	#reading = false;
+	#closed = false;
+
+	constructor(source: ChangeSource, log: Log, { sweepMs = 5000, retryMs = 1000 }: HubOptions = {}) {
+		this.#source = source;
+		this.#log = log;
+		this.#retryMs = retryMs;
+		const heartbeat = encodeFrame({ type: 'heartbeat' });
+		this.#every(HEARTBEAT_MS, () => this.#writeToAll(heartbeat));
+		this.#every(sweepMs, () => void this.sweep());
+	}
+
+	get streamCount(): number {
+		let count = 0;
+		for (const streams of this.#sessions.values()) count += streams.size;
+		return count;
+	}
+
+	/**
+	 * Takes a stream in. Resolves when it hears everything that happens from now on, and has been
+	 * told so (`stream.opened`): what came before, the client asks for.
+	 */
+	async open(stream: Stream): Promise<void> {
+		// Subscribe before asking: a change in between makes us ask again, and is not missed.
+		const state = { stale: true };
+		this.#opening.set(stream, state);
+		joinSet(this.#sessions, stream.sessionId, stream);
+		const person = this.#personFeed(stream.personId);
+		person.streams.add(stream);
+		stream.onClose(() => this.#forget(stream));
+		try {
+			while (state.stale && !stream.closed) {
+				state.stale = false;
+				const standing = await this.#source.standing(stream.personId, stream.sessionId);
+				if (!standing) return this.#cut(stream);
+				if (state.stale || stream.closed) continue;
+				person.begin(standing.version);
+				const allowed = new Set(standing.conversations.map((c) => c.id));
+				for (const id of stream.conversations) if (!allowed.has(id)) this.#unfollow(stream, id);
+				for (const { id, version } of standing.conversations) {
+					const feed = this.#conversationFeed(id);
+					this.#begin(feed, version);
+					feed.streams.add(stream);
+					stream.conversations.add(id);
+					this.#catchUp(feed, this.#behind.conversations);
+				}
+				this.#catchUp(person, this.#behind.people);
+			}
+		} finally {
+			this.#opening.delete(stream);
+			if (stream.closed) this.#forget(stream);
+		}
+		stream.write(encodeFrame({ type: 'stream.opened' }));
+	}
+
+	/** Passes on what this process has just committed. */
+	publish(advance: Advance): void {
+		for (const { personId, delta } of advance.people) this.#publishToPerson(personId, delta);
+		for (const delta of advance.conversations) {
+			const feed = this.#conversations.get(delta.conversationId);
+			if (!feed) continue;
+			if (feed.continuedBy(delta)) this.#tellConversation(feed, delta.changes, delta.version);
+			else this.#hear(feed, delta.version, this.#behind.conversations);
+		}
+		for (const id of advance.sessions) this.#cutSession(id);
+	}
+
+	/** Another process says that something changed; it is read where somebody here listens. */
+	ring(ring: Ring): void {
+		const hear = <C>(feeds: Map<string, Feed<C>>, ranges: Range[], behind: Set<Feed<C>>) => {
+			for (const { id, version } of ranges) {
+				const feed = feeds.get(id);
+				if (feed) this.#hear(feed, version, behind);
+			}
+		};
+		hear(this.#people, ring.people, this.#behind.people);
+		hear(this.#conversations, ring.conversations, this.#behind.conversations);
+		for (const id of ring.sessions) this.#cutSession(id);
+	}
+
+	/** Compares with the tables. Run every few seconds, and after the listener was interrupted. */
+	async sweep(): Promise<void> {
+		if (this.#closed || this.#sessions.size === 0) return;
+		try {
+			const sessions = [...this.#sessions.keys()];
+			const live = new Set(await this.#source.liveSessions(sessions));
+			for (const id of sessions) if (!live.has(id)) this.#cutSession(id);
+			for (const { id, version } of await this.#source.personVersions([...this.#people.keys()])) {
+				const feed = this.#people.get(id);
+				if (feed) this.#hear(feed, version, this.#behind.people);
+			}
+			const known = [...this.#conversations.keys()];
+			for (const { id, version } of await this.#source.conversationVersions(known)) {
+				const feed = this.#conversations.get(id);
+				if (feed) this.#hear(feed, version, this.#behind.conversations);
+			}
+		} catch (error) {
+			this.#log.warn({ err: error }, 'Comparing streams with the database failed; trying again.');
+		}
+	}
+
+	/** Ends every stream, telling its client to come back within the given time. */
+	close(withinMs: number): void {
+		this.#closed = true;
+		for (const timer of this.#timers) clearInterval(timer);
+		const stopping = encodeFrame({ type: 'server.stopping', withinMs });
+		for (const streams of [...this.#sessions.values()]) {
+			for (const stream of [...streams]) {
+				stream.write(stopping);
+				stream.end();
+			}
+		}
+	}
+
+	#publishToPerson(personId: string, delta: PersonDelta): void {
+		const feed = this.#people.get(personId);
+		if (!feed) return;
+		if (feed.continuedBy(delta)) this.#tellPerson(feed, delta.changes, delta.version);
+		else this.#hear(feed, delta.version, this.#behind.people);
+	}
+
+	#hear<C>(feed: Feed<C>, version: number, behind: Set<Feed<C>>): void {
+		feed.heard = Math.max(feed.heard, version);
+		this.#catchUp(feed, behind);
+	}
+
+	#catchUp<C>(feed: Feed<C>, behind: Set<Feed<C>>): void {
+		if (!feed.behind) return;
+		behind.add(feed);
+		if (!this.#reading) void this.#read();
+	}
+
+	/** Reads all that is behind, one query for all feeds at a time, until nothing is. */
+	async #read(): Promise<void> {
+		this.#reading = true;
+		try {
+			while (!this.#closed) {
+				const people = takeSome(this.#behind.people);
+				const conversations = takeSome(this.#behind.conversations);
+				if (people.length === 0 && conversations.length === 0) return;
+				try {
+					await this.#readPeople(people);
+					await this.#readConversations(conversations);
+				} catch (error) {
+					for (const feed of people) this.#behind.people.add(feed);
+					for (const feed of conversations) this.#behind.conversations.add(feed);
+					this.#log.warn({ err: error }, 'Reading changes failed; trying again.');
+					await new Promise((resolve) => setTimeout(resolve, this.#retryMs));
+				}
+			}
+		} finally {
+			this.#reading = false;
+		}
+	}
+
+	async #readPeople(feeds: Feed<PersonChange>[]): Promise<void> {
+		const from = feeds.flatMap((f) => (f.cursor === null ? [] : { id: f.id, version: f.cursor }));
+		if (from.length === 0) return;
+		for (const told of await this.#source.personDeltas(from)) {
+			const feed = this.#people.get(told.id);
+			if (!feed || feed.cursor === null || told.version <= feed.cursor) continue;
+			if (told.changes) this.#tellPerson(feed, told.changes, told.version);
+			else {
+				// Too much happened: whoever listens here has to be looked up and told afresh.
+				feed.cursor = told.version;
+				for (const stream of [...feed.streams]) stream.end();
+			}
+		}
+	}
+
+	async #readConversations(feeds: Feed<ConversationChange>[]): Promise<void> {
+		const fresh = feeds.filter((feed) => feed.cursor === null);
+		if (fresh.length > 0) {
+			for (const { id, version } of await this.#source.conversationVersions(
+				fresh.map((feed) => feed.id)
+			)) {
+				const feed = this.#conversations.get(id);
+				if (feed) this.#begin(feed, version);
+			}
+		}
+		const from = feeds.flatMap((feed) =>
+			feed.cursor === null || !feed.behind ? [] : { id: feed.id, version: feed.cursor }
+		);
+		if (from.length === 0) return;
+		for (const told of await this.#source.conversationDeltas(from)) {
+			const feed = this.#conversations.get(told.id);
+			if (!feed || feed.cursor === null || told.version <= feed.cursor) continue;
+			if (told.changes) this.#tellConversation(feed, told.changes, told.version);
+			else {
+				// Not even the memberships are known: those who listen come back and are looked up anew.
+				feed.cursor = told.version;
+				for (const stream of [...feed.streams]) stream.end();
+			}
+		}
+	}
+
+	/** The feed of a conversation that was gained while its streams were open now has a beginning. */
+	#begin(feed: Feed<ConversationChange>, version: number): void {
+		if (feed.cursor !== null) return;
+		feed.begin(version);
+		const followed = encodeFrame({
+			type: 'conversation.followed',
+			conversationId: feed.id,
+			version
+		});
+		for (const stream of feed.streams) stream.write(followed);
+	}
+
+	#tellConversation(
+		feed: Feed<ConversationChange>,
+		changes: ConversationChange[],
+		version: number
+	): void {
+		// Rights first: who was removed does not hear of it here, nor of anything that came with it.
+		for (const change of changes) {
+			if (change.type !== 'member.changed') continue;
+			const { person, left } = change.member;
+			this.#membershipChanged(person.id, feed.id, left);
+		}
+		this.#gather(feed, changes, version);
+	}
+
+	#tellPerson(feed: Feed<PersonChange>, changes: PersonChange[], version: number): void {
+		for (const change of changes) {
+			this.#membershipChanged(feed.id, change.conversationId, change.left);
+		}
+		this.#gather(feed, changes, version);
+	}
+
+	#membershipChanged(personId: string, conversationId: string, left: boolean): void {
+		for (const stream of this.#people.get(personId)?.streams ?? []) {
+			if (left) this.#unfollow(stream, conversationId);
+			else this.#follow(stream, conversationId);
+			const opening = this.#opening.get(stream);
+			if (opening) opening.stale = true;
+		}
+	}
+
+	#follow(stream: Stream, conversationId: string): void {
+		if (stream.conversations.has(conversationId)) return;
+		stream.conversations.add(conversationId);
+		const feed = this.#conversationFeed(conversationId);
+		feed.streams.add(stream);
+		if (feed.cursor === null) this.#catchUp(feed, this.#behind.conversations);
+		else {
+			stream.write(
+				encodeFrame({ type: 'conversation.followed', conversationId, version: feed.cursor })
+			);
+		}
+	}
+
+	#unfollow(stream: Stream, conversationId: string): void {
+		stream.conversations.delete(conversationId);
+		leaveFeed(this.#conversations, conversationId, stream);
+	}
+
+	#gather<C>(feed: Feed<C>, changes: C[], version: number): void {
+		feed.gather(changes, version);
+		if (this.#unwritten.size === 0) setImmediate(() => this.#flush());
+		this.#unwritten.add(feed);
+	}
+
+	/** Writes what this turn of the event loop gathered: one frame per line, encoded once. */
+	#flush(): void {
+		const feeds = [...this.#unwritten];
+		this.#unwritten.clear();
+		for (const feed of feeds) feed.flush();
+	}
+
+	#cutSession(id: string): void {
+		for (const stream of [...(this.#sessions.get(id) ?? [])]) this.#cut(stream);
+	}
+
+	#cut(stream: Stream): void {
+		stream.write(encodeFrame({ type: 'session.ended' }));
+		stream.end();
+		this.#forget(stream);
+	}
+
+	#forget(stream: Stream): void {
+		this.#opening.delete(stream);
+		leaveSet(this.#sessions, stream.sessionId, stream);
+		leaveFeed(this.#people, stream.personId, stream);
+		for (const id of stream.conversations) leaveFeed(this.#conversations, id, stream);
+		stream.conversations.clear();
+	}
+
+	#writeToAll(frame: Frame): void {
+		for (const streams of this.#sessions.values()) {
+			for (const stream of streams) stream.write(frame);
+		}
+	}
+
+	#personFeed(id: string): Feed<PersonChange> {
+		let feed = this.#people.get(id);
+		if (!feed) {
+			feed = new Feed(id, (base, version, changes) => ({
+				type: 'person.advanced',
+				delta: { base, version, changes }
+			}));
+			this.#people.set(id, feed);
+		}
+		return feed;
+	}
+
+	#conversationFeed(id: string): Feed<ConversationChange> {
+		let feed = this.#conversations.get(id);
+		if (!feed) {
+			feed = new Feed(id, (base, version, changes) => ({
+				type: 'conversation.advanced',
+				delta: { conversationId: id, base, version, changes }
+			}));
+			this.#conversations.set(id, feed);
+		}
+		return feed;
+	}
+
+	#every(ms: number, work: () => void): void {
+		const timer = setInterval(work, ms);
+		timer.unref();
+		this.#timers.push(timer);
+	}
+}
+
+function leaveFeed<C>(feeds: Map<string, Feed<C>>, id: string, stream: Stream): void {
+	const feed = feeds.get(id);
+	if (!feed) return;
+	feed.streams.delete(stream);
+	if (feed.streams.size === 0) feeds.delete(id);
+}
+
+function joinSet(sets: Map<string, Set<Stream>>, key: string, stream: Stream): void {
+	const set = sets.get(key);
+	if (set) set.add(stream);
+	else sets.set(key, new Set([stream]));
+}
+
+function leaveSet(sets: Map<string, Set<Stream>>, key: string, stream: Stream): void {
+	const set = sets.get(key);
+	set?.delete(stream);
+	if (set?.size === 0) sets.delete(key);
+}
+
+function takeSome<C>(behind: Set<Feed<C>>): Feed<C>[] {
+	const some: Feed<C>[] = [];
+	for (const feed of behind) {
+		if (some.length === READ_MAX) break;
+		some.push(feed);
+		behind.delete(feed);
+	}
+	return some;
+}

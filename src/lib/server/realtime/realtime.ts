@@ -1,0 +1,208 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'drizzle-orm';
+import postgres from 'postgres';
+import type {
+	ConversationChange,
+	ConversationDelta,
+	PersonChange,
+	PersonDelta
+} from '#lib/shared/events.ts';
+import type { Database, Transaction } from '../platform/db.ts';
+import type { Log } from '../platform/log.ts';
+import { CHANNEL, decodeRing, encodeRing, type Ring } from './doorbell.ts';
+import { Hub, type Advance, type ChangeSource, type HubOptions } from './hub.ts';
+
+/** How the process hears of others' changes: the real one is Postgres' LISTEN. */
+export type Listen = (
+	hear: (payload: string) => void,
+	/** Called whenever listening has begun, again after an interruption. */
+	begun: () => void
+) => Promise<{ stop(): Promise<void> }>;
+
+/** The moving part: changes go in through `write`, and come out at the streams of all processes. */
+export class Realtime {
+	/** Names this process in its own notifications, which it need not read. */
+	readonly processId = randomUUID().slice(0, 8);
+	readonly db: Database;
+	readonly hub: Hub;
+	readonly #listening: Promise<{ stop(): Promise<void> }>;
+
+	constructor(db: Database, source: ChangeSource, log: Log, listen: Listen, options?: HubOptions) {
+		this.db = db;
+		this.hub = new Hub(source, log, options);
+		this.#listening = listen(
+			(payload) => this.#hear(payload),
+			() => void this.hub.sweep()
+		);
+		this.#listening.catch((error: unknown) => log.error({ err: error }, 'Cannot listen.'));
+	}
+
+	/** Resolves when the process hears the others; rejects when it cannot. */
+	async listening(): Promise<void> {
+		await this.#listening;
+	}
+
+	/** Passes on what was just committed; the notification has already gone with the commit. */
+	publish(advance: Advance): void {
+		this.hub.publish(advance);
+	}
+
+	async close(withinMs = 0): Promise<void> {
+		this.hub.close(withinMs);
+		const listener = await this.#listening.catch(() => undefined);
+		await listener?.stop();
+	}
+
+	#hear(payload: string): void {
+		const { processId, ring } = decodeRing(payload);
+		if (processId !== this.processId) this.hub.ring(ring);
+	}
+}
+
+/** LISTEN on a connection of its own, which reconnects by itself with a growing pause. */
+export const listenOn =
+	(url: string): Listen =>
+	async (hear, begun) => {
+		const connection = postgres(url, {
+			max: 1,
+			idle_timeout: 0,
+			max_lifetime: null,
+			onnotice: () => {},
+			connection: { application_name: 'tertulia-listener' }
+		});
+		await connection.listen(CHANNEL, hear, begun);
+		return { stop: () => connection.end({ timeout: 1 }) };
+	};
+
+/**
+ * Runs one durable change: the rows, the versions they take and the notification commit together,
+ * then the streams of this process hear of it. Locks are taken in the order conversation, member,
+ * person; should two writers meet all the same, the loser is run again, so `work` must have no
+ * effect but through its writer.
+ */
+export async function write<T>(realtime: Realtime, work: (w: Writer) => Promise<T>): Promise<T> {
+	for (let attempt = 1; ; attempt++) {
+		try {
+			const { result, advance } = await realtime.db.orm.transaction(async (tx) => {
+				const writer = new Writer(tx);
+				const result = await work(writer);
+				const advance = writer.advance();
+				for (const payload of encodeRing(realtime.processId, ringOf(advance))) {
+					await tx.execute(sql`select pg_notify(${CHANNEL}, ${payload})`);
+				}
+				return { result, advance };
+			});
+			realtime.publish(advance);
+			return result;
+		} catch (error) {
+			if (attempt < 3 && isDeadlock(error)) continue;
+			throw error;
+		}
+	}
+}
+
+/** Collects what one transaction changes. */
+export class Writer {
+	readonly tx: Transaction;
+	readonly #conversations = new Map<string, ConversationDelta>();
+	readonly #people = new Map<string, PersonDelta>();
+	readonly #sessions: string[] = [];
+
+	constructor(tx: Transaction) {
+		this.tx = tx;
+	}
+
+	/**
+	 * Takes the next versions of a conversation, and places for messages, under its row lock. Returns
+	 * the last ones taken before: the first change has `version + 1`, the first message `seq + 1`.
+	 */
+	async take(
+		conversationId: string,
+		{ versions, messages = 0 }: { versions: number; messages?: number }
+	): Promise<{ version: number; seq: number }> {
+		const [row] = await this.tx.execute<{ version: number; seq: number }>(sql`
+			update conversation
+			set version = version + ${versions}, last_seq = last_seq + ${messages},
+				active_at = case when ${messages} > 0 then now() else active_at end
+			where id = ${conversationId}
+			returning version - ${versions} as version, last_seq - ${messages} as seq`);
+		if (!row) throw new Error('A conversation vanished while it was being changed.');
+		return row;
+	}
+
+	/** Takes the next version of each person's own line. People are locked in order of id. */
+	async takePeople(personIds: string[]): Promise<Map<string, number>> {
+		const ids = sql`array[${sql.join(
+			personIds.map((id) => sql`${id}::uuid`),
+			sql`, `
+		)}]`;
+		const rows = await this.tx.execute<{ id: string; version: number }>(sql`
+			with locked as materialized (
+				select id from person where id = any(${ids}) order by id for no key update
+			)
+			update person set version = person.version + 1 from locked where person.id = locked.id
+			returning person.id, person.version`);
+		return new Map(rows.map((row) => [row.id, row.version]));
+	}
+
+	/** Tells the conversation's members of changes that took the versions after `base`. */
+	conversationChanged(
+		conversationId: string,
+		base: number,
+		version: number,
+		changes: ConversationChange[]
+	): ConversationDelta {
+		const before = this.#conversations.get(conversationId);
+		const delta = before
+			? { ...before, version, changes: [...before.changes, ...changes] }
+			: { conversationId, base, version, changes };
+		this.#conversations.set(conversationId, delta);
+		return delta;
+	}
+
+	/** Tells all the devices of one person. */
+	personChanged(personId: string, version: number, changes: PersonChange[]): void {
+		const before = this.#people.get(personId);
+		this.#people.set(
+			personId,
+			before
+				? { ...before, version, changes: [...before.changes, ...changes] }
+				: { base: version - 1, version, changes }
+		);
+	}
+
+	/** Cuts the streams of sessions that this transaction ends. */
+	endSessions(ids: string[]): void {
+		this.#sessions.push(...ids);
+	}
+
+	advance(): Advance {
+		return {
+			conversations: [...this.#conversations.values()],
+			people: [...this.#people].map(([personId, delta]) => ({ personId, delta })),
+			sessions: this.#sessions
+		};
+	}
+}
+
+export function ringOf(advance: Advance): Ring {
+	return {
+		conversations: advance.conversations.map(({ conversationId: id, base, version }) => ({
+			id,
+			base,
+			version
+		})),
+		people: advance.people.map(({ personId: id, delta: { base, version } }) => ({
+			id,
+			base,
+			version
+		})),
+		sessions: advance.sessions
+	};
+}
+
+function isDeadlock(error: unknown): boolean {
+	const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+	// 40P01 deadlock_detected, 40001 serialization_failure
+	return cause instanceof postgres.PostgresError && ['40P01', '40001'].includes(cause.code);
+}

@@ -1,0 +1,197 @@
+import type { ConversationSnapshot } from '#lib/shared/conversations.ts';
+import { notFound } from '#lib/shared/errors.ts';
+import type { ConversationChange, ConversationDelta, PersonChange } from '#lib/shared/events.ts';
+import { DELTA_MAX, type SinceInput, type SyncAnswer } from '#lib/shared/sync.ts';
+import { peopleById } from '../accounts/accounts.ts';
+import {
+	ownConversations,
+	peopleIn,
+	snapshotsOf,
+	type OwnConversation
+} from '../conversations/conversations.ts';
+import {
+	conversationColumns,
+	conversationView,
+	memberColumns,
+	memberView,
+	type ConversationRow,
+	type MemberRow
+} from '../conversations/schema.ts';
+import { messageColumns, messageView, peopleNamedIn, type MessageRow } from '../messages/schema.ts';
+import type { Database, Sql } from '../platform/db.ts';
+import type { ChangeSource, Position, Told } from '../realtime/hub.ts';
+import type { Services } from '../services.ts';
+
+/**
+ * Brings a client from what it knows to now, all conversations together. Three cases per
+ * conversation: a few changes come as a delta, many or an unknown conversation as a snapshot, and
+ * what is not the viewer's (any more) is named as gone.
+ */
+export async function since(
+	services: Services,
+	viewerId: string,
+	{ conversations: known }: SinceInput
+): Promise<SyncAnswer> {
+	const { sql, orm } = services.db;
+	// Before the memberships: one that is gained in between is then only told twice.
+	const [person] = await sql<{ version: number }[]>`
+		select version from person where id = ${viewerId}`;
+	if (!person) throw notFound();
+	const rows = await ownConversations(sql, viewerId);
+	const behind: Position[] = [];
+	const fresh: OwnConversation[] = [];
+	const reset: string[] = [];
+	const readSeqs: Record<string, number> = {};
+	for (const row of rows) {
+		const version = known[row.id];
+		// A client that knows more than the database has seen one that was restored since.
+		const lost = version !== undefined && (row.version - version > DELTA_MAX || version > row.version);
+		if (version === undefined || lost) {
+			fresh.push(row);
+			if (lost) reset.push(row.id);
+			continue;
+		}
+		readSeqs[row.id] = row.read_seq;
+		if (row.version > version) behind.push({ id: row.id, version });
+	}
+	const snapshots = await snapshotsOf(sql, viewerId, fresh);
+	const deltas: ConversationDelta[] = [];
+	for (const { id, base, version, changes } of await conversationDeltas(sql, behind)) {
+		if (changes) deltas.push({ conversationId: id, base, version, changes });
+	}
+	const own = new Set(rows.map((row) => row.id));
+	return {
+		personVersion: person.version,
+		deltas,
+		snapshots,
+		reset,
+		gone: Object.keys(known).filter((id) => !own.has(id)),
+		readSeqs,
+		people: await peopleById(orm, peopleOf(snapshots, deltas))
+	};
+}
+
+/** What the hub asks of the tables. */
+export function changeSource({ sql }: Database): ChangeSource {
+	return {
+		conversationDeltas: (from) => conversationDeltas(sql, from),
+		personDeltas: (from) => personDeltas(sql, from),
+		async standing(personId, sessionId) {
+			const [row] = await sql<{ version: number; conversations: Position[] }[]>`
+				select p.version, (
+					select coalesce(json_agg(json_build_object('id', c.id, 'version', c.version)), '[]')
+					from member m join conversation c on c.id = m.conversation_id
+					where m.person_id = p.id and m.left_at is null
+				) as conversations
+				from person p join session s on s.person_id = p.id
+				where p.id = ${personId} and s.id = ${sessionId} and s.expires_at > now()`;
+			return row ?? null;
+		},
+		async conversationVersions(ids) {
+			return sql<Position[]>`select id, version from conversation where id = any(${ids}::uuid[])`;
+		},
+		async personVersions(ids) {
+			return sql<Position[]>`select id, version from person where id = any(${ids}::uuid[])`;
+		},
+		async liveSessions(ids) {
+			const rows = await sql<{ id: string }[]>`
+				select id from session where id = any(${ids}::text[]) and expires_at > now()`;
+			return rows.map((row) => row.id);
+		}
+	};
+}
+
+/**
+ * What changed in conversations since a version of each. The version is read before the rows: a row
+ * may then be newer than it, which the next delta only repeats; none of an older version is missing,
+ * because versions are taken under the row lock and become visible in their order.
+ */
+async function conversationDeltas(
+	sql: Sql,
+	from: Position[]
+): Promise<Told<ConversationChange>[]> {
+	if (from.length === 0) return [];
+	const rows = await sql<(ConversationRow & { since: number })[]>`
+		select ${conversationColumns(sql)}, k.since
+		from unnest(${from.map((f) => f.id)}::uuid[], ${from.map((f) => f.version)}::bigint[])
+			as k(id, since)
+		join conversation c on c.id = k.id
+		where c.version > k.since`;
+	const near = rows.filter((row) => row.version - row.since <= DELTA_MAX);
+	const ids = near.map((row) => row.id);
+	const bases = near.map((row) => row.since);
+	const [messages, members] =
+		near.length === 0
+			? [[], []]
+			: await Promise.all([
+					sql<MessageRow[]>`
+						select ${messageColumns(sql)}
+						from unnest(${ids}::uuid[], ${bases}::bigint[]) as k(id, since)
+						join message m on m.conversation_id = k.id and m.version > k.since
+						order by m.conversation_id, m.seq`,
+					sql<MemberRow[]>`
+						select ${memberColumns(sql)}
+						from unnest(${ids}::uuid[], ${bases}::bigint[]) as k(id, since)
+						join member m on m.conversation_id = k.id and m.version > k.since
+						join person p on p.id = m.person_id
+						order by m.version`
+				]);
+	const changes = new Map<string, ConversationChange[]>(near.map((row) => [row.id, []]));
+	for (const row of near) {
+		if (row.changed <= row.since) continue;
+		changes
+			.get(row.id)
+			?.push({ type: 'conversation.changed', conversation: conversationView(row) });
+	}
+	for (const row of members) {
+		changes.get(row.conversation_id)?.push({ type: 'member.changed', member: memberView(row) });
+	}
+	for (const row of messages) {
+		changes.get(row.conversation_id)?.push({ type: 'message.changed', message: messageView(row) });
+	}
+	return rows.map((row) => ({
+		id: row.id,
+		base: row.since,
+		version: row.version,
+		changes: changes.get(row.id) ?? null
+	}));
+}
+
+async function personDeltas(sql: Sql, from: Position[]): Promise<Told<PersonChange>[]> {
+	if (from.length === 0) return [];
+	const rows = await sql<{ id: string; version: number; since: number }[]>`
+		select p.id, p.version, k.since
+		from unnest(${from.map((f) => f.id)}::uuid[], ${from.map((f) => f.version)}::bigint[])
+			as k(id, since)
+		join person p on p.id = k.id
+		where p.version > k.since`;
+	if (rows.length === 0) return [];
+	const memberships = await sql<
+		{ person_id: string; conversation_id: string; read_seq: number; gone: boolean }[]
+	>`
+		select m.person_id, m.conversation_id, m.read_seq, m.left_at is not null as gone
+		from unnest(${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.since)}::bigint[])
+			as k(id, since)
+		join member m on m.person_id = k.id and m.person_version > k.since
+		order by m.person_version`;
+	return rows.map(({ id, since: base, version }) => ({
+		id,
+		base,
+		version,
+		changes: memberships
+			.filter((row) => row.person_id === id)
+			.map((row) => ({
+				type: 'membership.changed',
+				conversationId: row.conversation_id,
+				readSeq: row.read_seq,
+				left: row.gone
+			}))
+	}));
+}
+
+function peopleOf(snapshots: ConversationSnapshot[], deltas: ConversationDelta[]): string[] {
+	const messages = deltas.flatMap(({ changes }) =>
+		changes.flatMap((change) => (change.type === 'message.changed' ? change.message : []))
+	);
+	return [...new Set([...peopleIn(snapshots), ...peopleNamedIn(messages)])];
+}

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { personView } from './accounts.ts';
+import { characterCount } from './text.ts';
+
+/** Characters (code points) in one message. */
+export const BODY_MAX = 8000;
+/** Messages in one page of history. */
+export const PAGE_SIZE = 50;
+
+/** What the timeline tells of the conversation itself. */
+export const notice = z.discriminatedUnion('type', [
+	z.object({ type: z.literal('created'), name: z.string() }),
+	z.object({ type: z.literal('added'), personIds: z.array(z.uuid()) }),
+	z.object({ type: z.literal('removed'), personId: z.uuid() }),
+	z.object({ type: z.literal('left') }),
+	z.object({ type: z.literal('renamed'), name: z.string() })
+]);
+export type Notice = z.infer<typeof notice>;
+
+const messageBase = {
+	id: z.uuid(),
+	conversationId: z.uuid(),
+	/** Place in the conversation: 1, 2, 3 … without gaps. */
+	seq: z.number().int(),
+	/** Version of the conversation at which this message last changed. */
+	version: z.number().int(),
+	senderId: z.uuid(),
+	/** Milliseconds since the epoch, by the server's clock. */
+	sentAt: z.number()
+};
+
+export const messageView = z.discriminatedUnion('kind', [
+	z.object({ ...messageBase, kind: z.literal('text'), body: z.string() }),
+	z.object({ ...messageBase, kind: z.literal('notice'), notice })
+]);
+export type MessageView = z.infer<typeof messageView>;
+
+export const sendInput = z.object({
+	/** Made by the sender (UUIDv7) and repeated on every retry. */
+	id: z.uuid(),
+	conversationId: z.uuid(),
+	body: z
+		.string()
+		.refine((body) => body.trim() !== '', 'empty')
+		.refine((body) => characterCount(body) <= BODY_MAX, 'too_long')
+		// Postgres cannot store it, and nobody can type it.
+		.refine((body) => !body.includes('\0'), 'nul')
+});
+export type SendInput = z.infer<typeof sendInput>;
+
+const seq = z.number().int().min(0);
+
+/** A page of history: before a place, after a place, around one, or (none given) the newest. */
+export const pageInput = z
+	.object({
+		conversationId: z.uuid(),
+		before: seq.optional(),
+		after: seq.optional(),
+		around: seq.optional(),
+		limit: z.number().int().min(1).max(100).default(PAGE_SIZE)
+	})
+	.refine((p) => [p.before, p.after, p.around].filter((v) => v !== undefined).length <= 1);
+export type PageInput = z.input<typeof pageInput>;
+
+export const messagePage = z.object({
+	/** In order of `seq`, without gaps. */
+	messages: z.array(messageView),
+	/** Everybody whom these messages name. */
+	people: z.array(personView),
+	/** Version and end of the conversation when the page was read. */
+	version: z.number().int(),
+	lastSeq: z.number().int()
+});
+export type MessagePage = z.infer<typeof messagePage>;

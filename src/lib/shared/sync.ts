@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { personView } from './accounts.ts';
+import { conversationSnapshot } from './conversations.ts';
+import { conversationDelta } from './events.ts';
+
+/** Changes in one conversation past which a snapshot is cheaper than a delta. */
+export const DELTA_MAX = 200;
+
+export const sinceInput = z.object({
+	/** What the client knows: conversation id → version. Left out ones come as snapshots. */
+	conversations: z.record(z.uuid(), z.number().int().min(0))
+});
+export type SinceInput = z.infer<typeof sinceInput>;
+
+export const syncAnswer = z.object({
+	personVersion: z.number().int(),
+	/** Conversations that the client knows and that have changed since. */
+	deltas: z.array(conversationDelta),
+	/** Conversations that are new to the client, or so far behind that it starts afresh (`reset`). */
+	snapshots: z.array(conversationSnapshot),
+	/** Those of `snapshots` that the client did name: what it has of them is to be dropped. */
+	reset: z.array(z.uuid()),
+	/** Named by the client and not the viewer's (any more). */
+	gone: z.array(z.uuid()),
+	/** Own read positions in all conversations that are known and not in `snapshots`. */
+	readSeqs: z.record(z.uuid(), z.number().int()),
+	people: z.array(personView)
+});
+export type SyncAnswer = z.infer<typeof syncAnswer>;

@@ -1,0 +1,19 @@
+/**
+ * Text as it is looked for: without accents, in lower case, white space folded. "José Ñandú" is
+ * found by "jose nandu"; the same function is applied to what is stored and to what is typed.
+ */
+export function searchable(text: string): string {
+	return text
+		.normalize('NFKD')
+		.replace(/\p{M}+/gu, '')
+		.toLowerCase()
+		.replace(/\s+/g, ' ')
+		.trim();
+}
+
+/** Length as a person counts, and as Postgres does: code points, not UTF-16 units. */
+export function characterCount(text: string): number {
+	let count = 0;
+	for (const _ of text) count++;
+	return count;
+}

@@ -1,0 +1,36 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+	test: {
+		globalSetup: 'tests/setup/global.ts',
+		maxWorkers: 2,
+		projects: [
+			{
+				test: {
+					name: 'unit',
+					include: ['{src,scripts,tests/setup}/**/*.test.ts'],
+					exclude: ['src/**/*.svelte.test.ts'],
+					testTimeout: 20_000,
+					hookTimeout: 30_000
+				}
+			},
+			{
+				plugins: [svelte({ configFile: false })],
+				// Runes in a browser's build of Svelte; there is no DOM, so state classes and not components.
+				resolve: { conditions: ['browser'] },
+				test: { name: 'client', include: ['src/**/*.svelte.test.ts'] }
+			},
+			{
+				test: {
+					name: 'e2e',
+					include: ['tests/e2e/**/*.e2e.ts'],
+					// One browser and one server at a time: two cores are enough for that.
+					fileParallelism: false,
+					testTimeout: 90_000,
+					hookTimeout: 90_000
+				}
+			}
+		]
+	}
+});
