@@ -7,6 +7,7 @@ import { openDatabase } from './platform/db.ts';
 import { clientAddress, dataHeaders, originAllowed } from './platform/http.ts';
 import { openLimiter } from './platform/limits.ts';
 import { openLog, type Log } from './platform/log.ts';
+import type { HubOptions } from './realtime/hub.ts';
 import { listenOn, Realtime, type Listen } from './realtime/realtime.ts';
 import { SocketStream } from './realtime/stream.ts';
 import type { Services } from './services.ts';
@@ -28,14 +29,24 @@ export interface Asking {
 	setCookie(cookie: string): void;
 }
 
+/** For tests, which let notifications get lost and cannot wait for the usual times. */
+export interface AppOptions {
+	listen?: Listen;
+	log?: Log;
+	hub?: HubOptions;
+}
+
 /** All the doors of one process. */
 export class App {
 	readonly services: Services;
 	readonly #housekeeping: NodeJS.Timeout;
 
-	constructor(env: Env, { listen, log = openLog(env.LOG_LEVEL) }: { listen?: Listen; log?: Log } = {}) {
+	constructor(
+		env: Env,
+		{ listen = listenOn(env.DATABASE_URL), log = openLog(env.LOG_LEVEL), hub }: AppOptions = {}
+	) {
 		const db = openDatabase(env.DATABASE_URL, env.DATABASE_POOL);
-		const realtime = new Realtime(db, changeSource(db), log, listen ?? listenOn(env.DATABASE_URL));
+		const realtime = new Realtime(db, changeSource(db), log, listen, hub);
 		this.services = {
 			env,
 			db,

@@ -6,10 +6,9 @@ import type { PersonView } from '#lib/shared/accounts.ts';
 import type { StreamEvent } from '#lib/shared/events.ts';
 import { searchable } from '#lib/shared/text.ts';
 import { person, session } from './accounts/schema.ts';
-import { App, type Caller } from './app.ts';
+import { App, type AppOptions, type Caller } from './app.ts';
 import { openLog } from './platform/log.ts';
 import type { Frame } from './realtime/frame.ts';
-import type { Listen } from './realtime/realtime.ts';
 import type { Stream } from './realtime/stream.ts';
 import type { Services } from './services.ts';
 import { createCaller } from './trpc/router.ts';
@@ -24,7 +23,7 @@ export interface TestApp {
 /** An app on a fresh copy of the migrated database; several can share one by `url`. */
 export async function testApp(
 	settings: Partial<Record<keyof Env, string>> = {},
-	{ url, listen }: { url?: string; listen?: Listen } = {}
+	{ url, ...options }: AppOptions & { url?: string } = {}
 ): Promise<TestApp> {
 	const database = url ? { url, drop: async () => {} } : await freshDatabase();
 	const env = readEnv({
@@ -35,7 +34,7 @@ export async function testApp(
 		LOG_LEVEL: 'silent',
 		...settings
 	});
-	const app = new App(env, { listen, log: openLog(env.LOG_LEVEL) });
+	const app = new App(env, { log: openLog(env.LOG_LEVEL), ...options });
 	await app.services.realtime.listening();
 	return {
 		app,

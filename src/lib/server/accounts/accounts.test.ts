@@ -2,7 +2,7 @@ import * as argon2 from '@node-rs/argon2';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { signUpInput } from '#lib/shared/accounts.ts';
 import { House, PASSWORD, refusal } from './testing.ts';
-import { changePassword, peopleById } from './accounts.ts';
+import { peopleById } from './accounts.ts';
 
 // The work of a guess is what is counted; measuring its time would fail on a busy machine.
 vi.mock('@node-rs/argon2', async (original) => {
@@ -21,6 +21,7 @@ beforeAll(async () => {
 afterAll(() => house.close());
 afterEach(() => vi.clearAllMocks());
 
+let named = 0;
 const wrong = 'not the password at all';
 
 describe('coming in', () => {
@@ -121,7 +122,7 @@ describe('guessing', () => {
 			const browser = house.browser(`2001:db8:1:2::${i}`);
 			answers.push((await refusal(browser.signIn(`account-${i}`, wrong)))['reason']);
 		}
-		expect(answers).toEqual([...Array(12).fill('wrong_credentials'), 'too_many_attempts']);
+		expect(answers).toEqual([...Array<string>(12).fill('wrong_credentials'), 'too_many_attempts']);
 		const neighbour = house.browser('2001:db8:1:3::1');
 		expect(await refusal(neighbour.signIn('account-13', wrong))).toEqual({
 			reason: 'wrong_credentials'
@@ -164,9 +165,9 @@ describe('signing up', () => {
 	test('a taken username or address is told, and nothing is left behind', async () => {
 		await house.person('first');
 		const browser = house.browser();
-		expect(
-			await refusal(browser.signUp({ username: 'FIRST', email: 'else@example.org' }))
-		).toEqual({ reason: 'username_taken', field: 'username' });
+		expect(await refusal(browser.signUp({ username: 'FIRST', email: 'else@example.org' }))).toEqual(
+			{ reason: 'username_taken', field: 'username' }
+		);
 		expect(
 			await refusal(browser.signUp({ username: 'second', email: 'FIRST@example.org' }))
 		).toEqual({ reason: 'email_taken', field: 'email' });
@@ -184,7 +185,7 @@ describe('signing up', () => {
 		);
 		expect(answers.map((answer) => answer['reason']).sort()).toEqual([
 			'none',
-			...Array(7).fill('username_taken')
+			...Array<string>(7).fill('username_taken')
 		]);
 	});
 
@@ -244,7 +245,7 @@ describe('signing up', () => {
 		['<b>Bo</b>', '<b>Bo</b>'],
 		['Half \ud83d', 'Half \ufffd']
 	])('the name %j is kept as %j', async (name, kept) => {
-		const username = `n${Math.random().toString(36).slice(2)}`;
+		const username = `named-${named++}`;
 		const { viewer } = await house.person(username, name);
 		expect(viewer.name).toBe(kept);
 		expect(await peopleById(house.services.db.orm, [viewer.id])).toEqual([
@@ -279,7 +280,10 @@ describe('changing the password', () => {
 		expect(await copied.session(), 'a copied cookie is out as well').toBeNull();
 		expect((await browser.session())?.viewer).toEqual(viewer);
 		const sessions = await (await browser.ask()).sessions();
-		expect(sessions.map((s) => s.createdAt), 'it is still the same session').toEqual([createdAt]);
+		expect(
+			sessions.map((s) => s.createdAt),
+			'it is still the same session'
+		).toEqual([createdAt]);
 		expect(await refusal(house.browser().signIn('changer'))).toEqual({
 			reason: 'wrong_credentials'
 		});
@@ -342,28 +346,52 @@ describe('changing the password', () => {
 		expect(left).toHaveLength(1);
 	});
 
-	test('who comes in with the old password at that moment does not stay', async () => {
-		const { browser, viewer } = await house.person('overtaken');
-		const session = await browser.session();
-		if (!session) throw new Error('not signed in');
-		// The sign-in has verified the old password when the change commits.
-		const real = vi.mocked(argon2.verify).getMockImplementation() ?? argon2.verify;
-		let changed: Promise<string> | undefined;
+	test('who has shown the old password just before does not get in just after', async () => {
+		const { viewer } = await house.person('overtaken');
+		const { sql } = house.services.db;
+		const { verify } = await vi.importActual<typeof argon2>('@node-rs/argon2');
 		vi.mocked(argon2.verify).mockImplementationOnce(async (hash, password) => {
-			const right = await real(hash, password);
-			changed = changePassword(house.services, session, { current: PASSWORD, next });
-			return right;
+			await sql`update person set password_hash = 'changed' where id = ${viewer.id}`;
+			return verify(hash, password);
 		});
+		expect(await refusal(house.browser().signIn('overtaken'))).toEqual({
+			reason: 'wrong_credentials'
+		});
+	});
+
+	test('nor does a session stay that was being made at that moment', async () => {
+		const { browser, viewer } = await house.person('meanwhile');
+		const { sql } = house.services.db;
+		// Holds up the making of sessions, after the sign-in has compared the password once more.
+		await sql.unsafe(`
+			create function wait_at_gate() returns trigger language plpgsql as
+				'begin perform pg_advisory_xact_lock_shared(1); return new; end';
+			create trigger gate before insert on session for each row execute function wait_at_gate()`);
+		const gate = await sql.reserve();
+		await gate`select pg_advisory_lock(1)`;
+		const waiting = (count: number) =>
+			vi.waitFor(async () => {
+				const rows = await sql`select 1 from pg_stat_activity
+					where datname = current_database() and wait_event_type = 'Lock'`;
+				expect(rows).toHaveLength(count);
+			});
+
 		const intruder = house.browser();
-		const answer = intruder.signIn('overtaken').then(
-			() => 'in',
-			() => 'out'
-		);
-		await answer;
-		await changed;
+		const entering = intruder.signIn('meanwhile');
+		await waiting(1);
+		let changed = false;
+		const changing = (await browser.ask())
+			.changePassword({ current: PASSWORD, next })
+			.then(() => (changed = true));
+		await Promise.race([changing, waiting(2)]);
+		expect(changed, 'the change waits for the session, to end it').toBe(false);
+		await gate`select pg_advisory_unlock(1)`;
+		gate.release();
+		await Promise.all([entering, changing]);
+		await sql.unsafe('drop trigger gate on session');
+
 		expect(await intruder.session()).toBeNull();
-		const left = await house.services.db.sql`
-			select 1 from session where person_id = ${viewer.id}`;
+		const left = await sql`select 1 from session where person_id = ${viewer.id}`;
 		expect(left).toHaveLength(1);
 	});
 

@@ -83,7 +83,8 @@ test.each(['\0', "'", '"', '💬', '\ud800', '(', '[', '@', '@ @', 'a '.repeat(2
 );
 
 test('the viewer is never among those found, and nobody’s address is told or looked through', async () => {
-	for (const query of ['', 'josefa', 'viewer', 'jos']) expect(await find(query)).not.toContain('viewer');
+	for (const query of ['', 'josefa', 'viewer', 'jos'])
+		expect(await find(query)).not.toContain('viewer');
 	const told = await (await browser.ask()).findPeople({ query: 'jose' });
 	for (const one of told) expect(Object.keys(one).sort()).toEqual(['id', 'name', 'username']);
 	expect(await find('secret.example')).toEqual([]);

@@ -19,7 +19,13 @@ import {
 	signUp,
 	type Entrance
 } from './accounts.ts';
-import { endOtherSessions, endSession, leaveSession, listSessions, SESSION_ID } from './sessions.ts';
+import {
+	endOtherSessions,
+	endSession,
+	leaveSession,
+	listSessions,
+	SESSION_ID
+} from './sessions.ts';
 
 export const accountsRouter = router({
 	signUp: publicProcedure
@@ -40,8 +46,8 @@ export const accountsRouter = router({
 		ctx.setSessionCookie(null);
 	}),
 
-	demoPeople: publicProcedure.query(
-		({ ctx }): Promise<PersonView[] | null> => demoPeople(ctx.services)
+	demoPeople: publicProcedure.query(({ ctx }): Promise<PersonView[] | null> =>
+		demoPeople(ctx.services)
 	),
 
 	signInAsDemo: publicProcedure
@@ -58,8 +64,8 @@ export const accountsRouter = router({
 			ctx.setSessionCookie(await changePassword(ctx.services, ctx.session, input));
 		}),
 
-	sessions: viewerProcedure.query(
-		({ ctx }): Promise<SessionView[]> => listSessions(ctx.services, ctx.viewer.id, ctx.session.id)
+	sessions: viewerProcedure.query(({ ctx }): Promise<SessionView[]> =>
+		listSessions(ctx.services, ctx.viewer.id, ctx.session.id)
 	),
 
 	endSession: viewerProcedure
@@ -75,9 +81,8 @@ export const accountsRouter = router({
 
 	findPeople: viewerProcedure
 		.input(findPeopleInput)
-		.query(
-			({ ctx, input }): Promise<PersonView[]> =>
-				findPeople(ctx.services, ctx.viewer.id, input.query)
+		.query(({ ctx, input }): Promise<PersonView[]> =>
+			findPeople(ctx.services, ctx.viewer.id, input.query)
 		)
 });
 

@@ -61,12 +61,11 @@ test('who reads the table finds nothing that works as a cookie', async () => {
 	expect(browser.token).toMatch(/^[\w-]{43}$/);
 });
 
-test.each(['', 'x', '\0', 'a'.repeat(100_000), '💬', "' or 1=1 --"])(
-	'the invented token %j opens nothing',
-	async (token) => {
+test('an invented token opens nothing', async () => {
+	for (const token of ['', 'x', '\0', 'a'.repeat(100_000), '💬', "' or 1=1 --"]) {
 		expect(await findSession(house.services, token)).toBeNull();
 	}
-);
+});
 
 test('an expired session is refused, and cleared away with its streams', async () => {
 	const { browser, viewer } = await house.person('expired');
@@ -78,7 +77,7 @@ test('an expired session is refused, and cleared away with its streams', async (
 
 	const token = await createSession(house.services, viewer.id, { userAgent: '', address: '' });
 	const unused = await findSession(house.services, token);
-	await sql`update session set expires_at = now() where id = ${unused?.id ?? ''}`;
+	await sql`update session set expires_at = now() - interval '1 second' where id = ${unused?.id ?? ''}`;
 	await deleteExpired(house.services);
 	expect(house.cut).toEqual(expect.arrayContaining([id, unused?.id]));
 	expect(await sql`select 1 from session where expires_at <= now()`).toHaveLength(0);

@@ -96,7 +96,10 @@ export async function leaveSession(services: Store, { id }: ViewerSession): Prom
 
 /** Ends one session of this person; anybody else's does not exist. */
 export async function endSession(services: Store, personId: string, id: string): Promise<void> {
-	const ended = await end(services.realtime, and(eq(session.personId, personId), eq(session.id, id)));
+	const ended = await end(
+		services.realtime,
+		and(eq(session.personId, personId), eq(session.id, id))
+	);
 	if (ended === 0) throw notFound();
 }
 

@@ -31,14 +31,23 @@ export class House {
 		const env = readEnv({ NODE_ENV: 'test', DATABASE_URL: url, ...settings });
 		const log = openLog('silent');
 		const db = openDatabase(url, 5);
-		const realtime = new Realtime(db, changeSource(db), log, async () => ({ stop: async () => {} }));
+		const realtime = new Realtime(db, changeSource(db), log, async () => ({
+			stop: async () => {}
+		}));
 		const publish = realtime.publish.bind(realtime);
 		realtime.publish = (advance) => {
 			this.cut.push(...advance.sessions);
 			publish(advance);
 		};
 		const limits = openLimiter(undefined, log, () => this.now);
-		this.services = { env, db, log, limits, realtime, writer: new MessageWriter(db.sql, realtime, log) };
+		this.services = {
+			env,
+			db,
+			log,
+			limits,
+			realtime,
+			writer: new MessageWriter(db.sql, realtime, log)
+		};
 	}
 
 	static async open(settings: Record<string, string> = {}): Promise<House> {

@@ -123,7 +123,7 @@ describe('groups', () => {
 		const input = { id: uuidv7(), name: 'Retry', personIds: [ben.id] };
 		const first = await ana.call.conversations.createGroup(input);
 		expect(await ana.call.conversations.createGroup(input)).toEqual(first);
-		expect(first.snapshot).toMatchObject({ lastSeq: 1, readSeq: 1, version: 3, role: 'owner' });
+		expect(first.snapshot).toMatchObject({ lastSeq: 1, readSeq: 1, version: 4, role: 'owner' });
 	});
 
 	test('a group with somebody who does not exist is not made', async () => {
@@ -212,7 +212,7 @@ describe('read positions', () => {
 		await mine.hears('person.advanced', ({ delta }) =>
 			delta.changes.some(({ readSeq }) => readSeq === 3)
 		);
-		const answer = await ben.call.sync.since({ conversations: { [conversationId]: 5 } });
+		const answer = await ben.call.sync.since({ conversations: { [conversationId]: 6 } });
 		expect(answer.readSeqs[conversationId]).toBe(3);
 		expect(theirs.heard.map(({ type }) => type)).toEqual(['stream.opened']);
 	});

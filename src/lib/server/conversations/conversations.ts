@@ -80,11 +80,12 @@ export async function createGroup(
 		write(services.realtime, async (w) => {
 			const people = await peopleById(w.tx, others);
 			if (people.length !== others.length || others.length === 0) throw notFound();
-			const versions = others.length + 2;
+			// One for the group itself, one for each member, one for the notice.
+			const versions = others.length + 3;
 			await w.tx
 				.insert(conversation)
 				.values({ id, kind: 'group', name, changed: 1, version: versions, lastSeq: 1 });
-			await join(w, id, { version: 0, seq: 0 }, [
+			await join(w, id, { version: 1, seq: 0 }, [
 				{ personId: viewerId, role: 'owner' },
 				...others.map((personId) => ({ personId, role: 'member' as const }))
 			]);

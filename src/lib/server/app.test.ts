@@ -1,0 +1,269 @@
+/** The doors of the app over real HTTP, the outsider first. */
+import { createServer, get, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { uuidv7 } from 'uuidv7';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { StreamEvent } from '#lib/shared/events.ts';
+import { testApp, type TestApp } from './testing.ts';
+
+interface Site {
+	app: TestApp;
+	url: string;
+	close(): Promise<void>;
+}
+
+let first: Site;
+let second: Site;
+
+beforeAll(async () => {
+	first = await openSite(await testApp());
+	second = await openSite(await testApp({}, { url: first.app.url }));
+});
+afterAll(async () => {
+	await second.close();
+	await first.close();
+});
+
+async function openSite(app: TestApp): Promise<Site> {
+	const server: Server = createServer((req, res) => {
+		if (!app.app.handle(req, res)) res.writeHead(404).end();
+	});
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+	return {
+		app,
+		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+		async close() {
+			await app.close();
+			server.closeAllConnections();
+			server.close();
+		}
+	};
+}
+
+interface Answer {
+	status: number;
+	headers: Headers;
+	result: unknown;
+	reason: string | undefined;
+}
+
+async function call(
+	site: Site,
+	procedure: string,
+	input: unknown,
+	headers: Record<string, string> = {}
+): Promise<Answer> {
+	const response = await fetch(`${site.url}/trpc/${procedure}`, {
+		method: 'POST',
+		headers: { origin: site.url, 'content-type': 'application/json', ...headers },
+		body: JSON.stringify(input)
+	});
+	const body = (await response.json().catch(() => ({}))) as {
+		result?: { data: unknown };
+		error?: { data: { reason: string } };
+	};
+	return {
+		status: response.status,
+		headers: response.headers,
+		result: body.result?.data,
+		reason: body.error?.data.reason
+	};
+}
+
+async function signUp(site: Site): Promise<{ id: string; cookie: string }> {
+	const username = `u${uuidv7().slice(-12)}`;
+	const answer = await call(site, 'accounts.signUp', {
+		name: username,
+		username,
+		email: `${username}@example.test`,
+		password: 'a long enough password'
+	});
+	const cookie = answer.headers.get('set-cookie')?.split(';', 1)[0] ?? '';
+	return { id: (answer.result as { id: string }).id, cookie };
+}
+
+/** An event stream as a browser reads it. */
+class Listening {
+	readonly events: StreamEvent[] = [];
+	ended = false;
+	readonly response: IncomingMessage;
+	#text = '';
+
+	constructor(response: IncomingMessage) {
+		this.response = response;
+		response.setEncoding('utf8').on('data', (text: string) => {
+			this.#text += text;
+			const parts = this.#text.split('\n\n');
+			this.#text = parts.pop() ?? '';
+			for (const part of parts) {
+				this.events.push(JSON.parse(part.slice('data: '.length)) as StreamEvent);
+			}
+		});
+		response.on('close', () => (this.ended = true)).on('error', () => (this.ended = true));
+	}
+
+	get types(): string[] {
+		return this.events.map(({ type }) => type);
+	}
+}
+
+async function listen(site: Site, cookie: string): Promise<Listening> {
+	const response = await new Promise<IncomingMessage>((resolve, reject) => {
+		get(`${site.url}/events`, { headers: { cookie } }, resolve).on('error', reject);
+	});
+	const listening = new Listening(response);
+	if (response.statusCode === 200) {
+		await expect.poll(() => listening.types).toContain('stream.opened');
+	}
+	return listening;
+}
+
+describe('who is not signed in', () => {
+	test('gets no stream and no procedure', async () => {
+		expect((await listen(first, '')).response.statusCode).toBe(401);
+		expect((await listen(first, `session=${'x'.repeat(43)}`)).response.statusCode).toBe(401);
+		const answer = await call(first, 'sync.since', { conversations: {} });
+		expect(answer).toMatchObject({ status: 401, reason: 'not_signed_in' });
+	});
+
+	test('learns nothing from what does not exist', async () => {
+		expect(await call(first, 'accounts.everything', {})).toMatchObject({
+			status: 404,
+			reason: 'not_found'
+		});
+	});
+});
+
+describe('another site', () => {
+	test('cannot make a browser change anything', async () => {
+		const { cookie } = await signUp(first);
+		for (const origin of ['https://evil.example', 'null', `${first.url}.evil.example`]) {
+			const answer = await call(first, 'accounts.signOut', null, { cookie, origin });
+			expect(answer.status).toBe(403);
+		}
+		const still = await call(first, 'sync.since', { conversations: {} }, { cookie });
+		expect(still.status).toBe(200);
+	});
+
+	test('cannot show an answer as a page, or keep it', async () => {
+		const { headers } = await call(first, 'sync.since', { conversations: {} });
+		expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+		expect(headers.get('x-content-type-options')).toBe('nosniff');
+		expect(headers.get('cache-control')).toBe('no-store');
+	});
+});
+
+describe('a person', () => {
+	test('has a cookie that scripts and other sites cannot use', async () => {
+		const answer = await call(first, 'accounts.signUp', {
+			name: 'Ana',
+			username: 'ana.cookie',
+			email: 'ana.cookie@example.test',
+			password: 'a long enough password'
+		});
+		const cookie = answer.headers.get('set-cookie') ?? '';
+		expect(cookie).toMatch(/HttpOnly/);
+		expect(cookie).toMatch(/SameSite=Lax/);
+	});
+
+	test('hears what is sent through another process, and outsiders do not', async () => {
+		const [ana, ben, other] = [await signUp(first), await signUp(first), await signUp(first)];
+		const inside = await listen(second, ben.cookie);
+		const outside = await listen(second, other.cookie);
+		const direct = await call(
+			first,
+			'conversations.startDirect',
+			{ personId: ben.id },
+			{ cookie: ana.cookie }
+		);
+		const { snapshot } = direct.result as { snapshot: { conversation: { id: string } } };
+		const conversationId = snapshot.conversation.id;
+		await expect.poll(() => inside.types).toContain('conversation.followed');
+		await call(
+			first,
+			'messages.send',
+			{ id: uuidv7(), conversationId, body: 'ñandú 🫖' },
+			{ cookie: ana.cookie }
+		);
+		await expect.poll(() => JSON.stringify(inside.events)).toContain('ñandú 🫖');
+		// The outsider's stream works: it hears what is its own, and that alone.
+		await call(
+			first,
+			'conversations.createGroup',
+			{ id: uuidv7(), name: 'Another', personIds: [ana.id] },
+			{ cookie: other.cookie }
+		);
+		await expect.poll(() => outside.types).toContain('person.advanced');
+		expect(JSON.stringify(outside.events)).not.toContain(conversationId);
+		inside.response.destroy();
+		outside.response.destroy();
+	});
+
+	test('whose session is ended elsewhere goes dark at once, on every process', async () => {
+		const { cookie } = await signUp(first);
+		const [here, there] = [await listen(first, cookie), await listen(second, cookie)];
+		const sessions = await fetch(`${first.url}/trpc/accounts.sessions`, { headers: { cookie } });
+		const body = (await sessions.json()) as { result: { data: { id: string }[] } };
+		await call(first, 'accounts.endSession', { id: body.result.data[0]?.id }, { cookie });
+		// Sooner than the sweep that would find it too, so it was the notification.
+		await expect.poll(() => here.ended && there.ended, { timeout: 3000, interval: 10 }).toBe(true);
+		expect(here.types.at(-1)).toBe('session.ended');
+		expect(there.types.at(-1)).toBe('session.ended');
+		expect((await listen(second, cookie)).response.statusCode).toBe(401);
+	});
+});
+
+describe('a stream', () => {
+	test('that is not read is closed, and holds no more memory than its limit', async () => {
+		const site = await openSite(await testApp({ STREAM_BUFFER_KIB: '16' }));
+		try {
+			const [ana, ben] = [await signUp(site), await signUp(site)];
+			const opened = await call(
+				site,
+				'conversations.startDirect',
+				{ personId: ben.id },
+				{ cookie: ana.cookie }
+			);
+			const { snapshot } = opened.result as { snapshot: { conversation: { id: string } } };
+			const slow = await listen(site, ben.cookie);
+			slow.response.pause();
+			const { services } = site.app;
+			const send = () =>
+				services.writer.send(
+					{ id: uuidv7(), conversationId: snapshot.conversation.id, body: 'x'.repeat(8000) },
+					ana.id
+				);
+			await expect
+				.poll(
+					async () => {
+						await Promise.all(Array.from({ length: 50 }, send));
+						return services.realtime.hub.streamCount;
+					},
+					{ timeout: 15_000, interval: 1 }
+				)
+				.toBe(0);
+			slow.response.destroy();
+		} finally {
+			await site.close();
+		}
+	});
+
+	test('is told when the server stops, and when to come back', async () => {
+		const site = await openSite(await testApp());
+		const { cookie } = await signUp(site);
+		const listening = await listen(site, cookie);
+		await site.close();
+		await expect.poll(() => listening.ended).toBe(true);
+		expect(listening.events.at(-1)).toMatchObject({ type: 'server.stopping' });
+	});
+});
+
+test('health tells whether the process lives, readiness whether it can work', async () => {
+	expect((await fetch(`${first.url}/healthz`)).status).toBe(200);
+	expect((await fetch(`${first.url}/readyz`)).status).toBe(200);
+});
+
+test('a body that is too large is refused', async () => {
+	const answer = await call(first, 'accounts.signIn', { login: 'x'.repeat(600_000) });
+	expect(answer.status).toBe(413);
+});
