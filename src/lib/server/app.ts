@@ -1,7 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
 import { readEnv, type Env } from '#env';
-import { deleteExpired, findSession, readSessionToken, sessionCookie } from './accounts/sessions.ts';
+import {
+	deleteExpired,
+	findSession,
+	readSessionToken,
+	sessionCookie
+} from './accounts/sessions.ts';
 import { MessageWriter } from './messages/messages.ts';
 import { openDatabase } from './platform/db.ts';
 import { clientAddress, dataHeaders, originAllowed } from './platform/http.ts';

@@ -83,6 +83,29 @@ export function fromSnapshot(snapshot: ConversationSnapshot): ConversationState 
 	};
 }
 
+/**
+ * Starts a conversation afresh from a snapshot, which says nothing about single rows: whatever is
+ * cached may be out of date, except for what had come ahead of the snapshot.
+ */
+function resetTo(
+	held: ConversationState,
+	snapshot: ConversationSnapshot,
+	viewerId: string
+): ConversationState {
+	const ahead: ConversationChange[] = [
+		{ type: 'conversation.changed', conversation: held.conversation }
+	];
+	for (const message of held.messages.values()) {
+		if (message.version > snapshot.version) ahead.push({ type: 'message.changed', message });
+	}
+	for (const member of held.members.values()) {
+		if (member.version > snapshot.version) ahead.push({ type: 'member.changed', member });
+	}
+	const fresh = withReadSeq(fromSnapshot(snapshot), held.readSeq);
+	const forgotten = Math.max(fresh.forgotten, held.forgotten);
+	return { ...mergeRows(fresh, ahead, viewerId), forgotten };
+}
+
 export function applyDelta(
 	state: ConversationState,
 	delta: ConversationDelta,
@@ -108,12 +131,15 @@ export function mergeRows(
 	let next = state;
 	let messages: Map<number, MessageView> | undefined;
 	let members: Map<string, MemberView> | undefined;
+	// A row that is not here and no newer than this was known, changed since, and forgotten. What is
+	// newer than the known version is never refused: whatever changed it again is still to come.
+	const floor = Math.min(state.forgotten, state.version);
 	for (const change of changes) {
 		switch (change.type) {
 			case 'message.changed': {
 				const { message } = change;
 				const held = (messages ?? state.messages).get(message.seq);
-				if (message.version > (held?.version ?? state.forgotten)) {
+				if (message.version > (held?.version ?? floor)) {
 					messages ??= new Map(state.messages);
 					messages.set(message.seq, message);
 				}
@@ -123,7 +149,7 @@ export function mergeRows(
 			case 'member.changed': {
 				const { member } = change;
 				const held = (members ?? state.members).get(member.person.id);
-				if (member.version <= (held?.version ?? state.forgotten)) break;
+				if (member.version <= (held?.version ?? floor)) break;
 				members ??= new Map(state.members);
 				members.set(member.person.id, member);
 				if (member.person.id === viewerId) next = { ...next, role: member.role };
@@ -200,10 +226,7 @@ export function mergeMembers(state: ConversationState, list: MemberList): Conver
 }
 
 /** Forgets the longest unchanged messages outside the newest page and `keep` when there are many. */
-export function trimMessages(
-	state: ConversationState,
-	keep: Span | null
-): ConversationState {
+export function trimMessages(state: ConversationState, keep: Span | null): ConversationState {
 	if (state.messages.size <= CACHE_MAX) return state;
 	const dispensable = [...state.messages.values()]
 		.filter(({ seq }) => seq <= state.lastSeq - PAGE)
@@ -313,11 +336,12 @@ export function applyPersonChange(replica: Replica, delta: PersonDelta): Advance
 
 /**
  * Takes an answer of `sync.since`, also a late one: events may have been applied since it was asked
- * for. Where it is older than the person's line as known here, what it says about memberships is
- * out of date and left out, and `needsSync` asks for another.
+ * for, of the replica as it was then (`asked`). Where the person's line has moved on meanwhile, what
+ * the answer says about memberships is out of date and left out, and `needsSync` asks for another.
  */
-export function applySync(replica: Replica, answer: SyncAnswer): Advance {
-	const outdated = answer.personVersion < replica.personVersion;
+export function applySync(replica: Replica, answer: SyncAnswer, asked: Replica): Advance {
+	const outdated =
+		answer.personVersion < replica.personVersion && asked.personVersion < replica.personVersion;
 	const reset = new Set(answer.reset);
 	const conversations = new Map(replica.conversations);
 	const named: PersonView[] = [...answer.people];
@@ -335,18 +359,20 @@ export function applySync(replica: Replica, answer: SyncAnswer): Advance {
 	for (const snapshot of answer.snapshots) {
 		const { id } = snapshot.conversation;
 		const held = conversations.get(id);
-		if (held) {
-			// A snapshot says nothing about single rows, so whatever is cached may be out of date.
-			const next = held.version < snapshot.version ? fromSnapshot(snapshot) : held;
-			conversations.set(id, withReadSeq(next, Math.max(held.readSeq, snapshot.readSeq)));
-		} else if (reset.has(id)) {
-			// Known when it was asked for: left since.
-			continue;
+		const askedVersion = asked.conversations.get(id)?.version ?? 0;
+		if (held && snapshot.version < askedVersion) {
+			// The database was brought back from a backup: what we have seen has never happened.
+			conversations.set(id, fromSnapshot(snapshot));
+		} else if (held && held.version < snapshot.version) {
+			conversations.set(id, resetTo(held, snapshot, replica.viewerId));
+		} else if (held) {
+			conversations.set(id, withReadSeq(held, snapshot.readSeq));
 		} else if (outdated) {
 			needsSync = true;
-		} else {
+		} else if (!reset.has(id)) {
 			conversations.set(id, fromSnapshot(snapshot));
 		}
+		// Else it was known when it was asked for, and has been left since.
 	}
 	for (const id of answer.gone) {
 		if (!conversations.has(id)) continue;
@@ -357,15 +383,9 @@ export function applySync(replica: Replica, answer: SyncAnswer): Advance {
 		const held = conversations.get(id);
 		if (held) conversations.set(id, withReadSeq(held, readSeq));
 	}
+	const personVersion = outdated ? replica.personVersion : answer.personVersion;
 	return {
-		replica: withPeople(
-			{
-				...replica,
-				conversations,
-				personVersion: Math.max(replica.personVersion, answer.personVersion)
-			},
-			named
-		),
+		replica: withPeople({ ...replica, conversations, personVersion }, named),
 		needsSync
 	};
 }

@@ -21,13 +21,7 @@ import { message } from '../messages/schema.ts';
 import { brokenUniqueKey } from '../platform/db.ts';
 import { write, type Writer } from '../realtime/realtime.ts';
 import type { Services } from '../services.ts';
-import {
-	conversation,
-	member,
-	memberColumns,
-	memberView,
-	type MemberRow
-} from './schema.ts';
+import { conversation, member, memberColumns, memberView, type MemberRow } from './schema.ts';
 import { opening } from './snapshots.ts';
 
 export { ownConversations, peopleIn, snapshotsOf, type OwnConversation } from './snapshots.ts';
@@ -100,7 +94,9 @@ export async function createGroup(
 		const [own] = await services.db.orm
 			.select({ id: member.conversationId })
 			.from(member)
-			.where(and(eq(member.conversationId, id), eq(member.personId, viewerId), isNull(member.leftAt)));
+			.where(
+				and(eq(member.conversationId, id), eq(member.personId, viewerId), isNull(member.leftAt))
+			);
 		if (!own) throw notFound();
 	}
 	return opening(services, viewerId, id);
@@ -178,12 +174,7 @@ export function addPeople(
 			)
 		];
 		await markOwnRead(w, conversationId, viewerId, taken.seq + 1);
-		return w.conversationChanged(
-			conversationId,
-			taken.version,
-			taken.version + versions,
-			changes
-		);
+		return w.conversationChanged(conversationId, taken.version, taken.version + versions, changes);
 	});
 }
 
@@ -440,7 +431,15 @@ async function addNotice(
 		.values({ id, conversationId, ...at, senderId, kind: 'notice', notice, sentAt });
 	return {
 		type: 'message.changed',
-		message: { id, conversationId, ...at, senderId, sentAt: sentAt.getTime(), kind: 'notice', notice }
+		message: {
+			id,
+			conversationId,
+			...at,
+			senderId,
+			sentAt: sentAt.getTime(),
+			kind: 'notice',
+			notice
+		}
 	};
 }
 

@@ -66,7 +66,6 @@ export async function snapshotsOf(
 	}));
 }
 
-
 /** Everybody whom the snapshots name. */
 export function peopleIn(snapshots: ConversationSnapshot[]): string[] {
 	const messages = snapshots.flatMap(({ lastMessage }) => lastMessage ?? []);

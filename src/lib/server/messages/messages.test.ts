@@ -74,10 +74,7 @@ describe('sending', () => {
 		const first = await ana.call.messages.send(message);
 		expect(await ana.call.messages.send(message)).toEqual(first);
 		const twin = text('twice at once');
-		const [a, b] = await Promise.all([
-			ana.call.messages.send(twin),
-			ana.call.messages.send(twin)
-		]);
+		const [a, b] = await Promise.all([ana.call.messages.send(twin), ana.call.messages.send(twin)]);
 		expect(a).toEqual(b);
 		const { messages } = await ana.call.messages.page({ conversationId });
 		expect(messages.filter(({ id }) => id === message.id || id === twin.id)).toHaveLength(2);

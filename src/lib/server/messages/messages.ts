@@ -1,6 +1,11 @@
 import { AppError, notFound } from '#lib/shared/errors.ts';
 import type { ConversationDelta } from '#lib/shared/events.ts';
-import { PAGE_SIZE, type MessagePage, type PageInput, type SendInput } from '#lib/shared/messages.ts';
+import {
+	PAGE_SIZE,
+	type MessagePage,
+	type PageInput,
+	type SendInput
+} from '#lib/shared/messages.ts';
 import { peopleById } from '../accounts/accounts.ts';
 import type { Services } from '../services.ts';
 import { messageColumns, messageView, peopleNamedIn, type MessageRow } from './schema.ts';

@@ -3,7 +3,11 @@ import { expect, test } from 'vitest';
 import { decodeRing, encodeRing, type Ring } from './doorbell.ts';
 
 const ranges = (n: number) =>
-	Array.from({ length: n }, (_, i) => ({ id: uuidv7(), base: i * 1000, version: i * 1000 + i + 1 }));
+	Array.from({ length: n }, (_, i) => ({
+		id: uuidv7(),
+		base: i * 1000,
+		version: i * 1000 + i + 1
+	}));
 
 test('what is rung is heard, in as many notifications as Postgres’ limit needs', () => {
 	const ring: Ring = {

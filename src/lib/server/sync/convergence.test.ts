@@ -4,6 +4,7 @@
  * concurrent transactions, streams that drop, notifications that never arrive; the clients' half is
  * the browser's own reducers.
  */
+import { TRPCError } from '@trpc/server';
 import fc from 'fast-check';
 import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -19,7 +20,14 @@ import {
 } from '#lib/shared/replica.ts';
 import type { Listen } from '../realtime/realtime.ts';
 import { listenOn } from '../realtime/realtime.ts';
-import { callerFor, somebody, testApp, TestStream, type TestApp, type TestPerson } from '../testing.ts';
+import {
+	callerFor,
+	somebody,
+	testApp,
+	TestStream,
+	type TestApp,
+	type TestPerson
+} from '../testing.ts';
 
 const PROCESSES = 3;
 const PEOPLE = 6;
@@ -124,9 +132,10 @@ class Device {
 		const call = callerFor(process.services, this.person, this.person.sessionId);
 		while (this.#again) {
 			this.#again = false;
-			const answer = await call.sync.since({ conversations: knownVersions(this.replica) });
+			const asked = this.replica;
+			const answer = await call.sync.since({ conversations: knownVersions(asked) });
 			for (const id of answer.reset) this.knownFrom.delete(id);
-			const { replica, needsSync } = applySync(this.replica, answer);
+			const { replica, needsSync } = applySync(this.replica, answer, asked);
 			this.#become(replica);
 			if (needsSync) this.#again = true;
 		}
@@ -145,11 +154,19 @@ class Device {
 
 type Act =
 	| { do: 'send' | 'resend' | 'read' | 'leave' | 'reconnect' | 'drop'; who: number; where: number }
-	| { do: 'group' | 'direct' | 'add' | 'remove' | 'rename'; who: number; where: number; whom: number };
+	| {
+			do: 'group' | 'direct' | 'add' | 'remove' | 'rename';
+			who: number;
+			where: number;
+			whom: number;
+	  };
 
 const number = fc.nat({ max: 1000 });
 const act: fc.Arbitrary<Act> = fc.oneof(
-	{ weight: 8, arbitrary: fc.record({ do: fc.constant('send' as const), who: number, where: number }) },
+	{
+		weight: 8,
+		arbitrary: fc.record({ do: fc.constant('send' as const), who: number, where: number })
+	},
 	{
 		weight: 4,
 		arbitrary: fc.record({
@@ -190,7 +207,9 @@ test('every client converges to a fresh snapshot, and hears only what is its own
 			await Promise.all(devices.map((device, i) => device.connect(pick(serving(), i))));
 			await Promise.all(writers.map((acts, i) => perform(acts, i, people, devices, conversations)));
 			await Promise.all(
-				devices.map((device, i) => (device.connected ? undefined : device.connect(pick(serving(), i))))
+				devices.map((device, i) =>
+					device.connected ? undefined : device.connect(pick(serving(), i))
+				)
 			);
 			losesNotification = () => true;
 			for (const device of devices) await converged(device);
@@ -257,12 +276,15 @@ async function perform(
 			await attempt();
 		} catch (error) {
 			// Many of these are not allowed; anything but a refusal is a fault.
-			const refused = error instanceof Error && error.cause instanceof AppError;
-			if (!refused || error.cause.code === 'internal' || error.cause.code === 'server_busy') {
-				if (!(error instanceof Error && error.message.includes('invalid'))) throw error;
-			}
+			if (!isRefusal(error)) throw error;
 		}
 	}
+}
+
+function isRefusal(error: unknown): boolean {
+	if (!(error instanceof TRPCError)) return false;
+	if (error.code === 'BAD_REQUEST') return true;
+	return error.cause instanceof AppError && !['internal', 'server_busy'].includes(error.cause.code);
 }
 
 /** Without a further question of its own: what the streams bring, and what the hubs' sweeps find. */

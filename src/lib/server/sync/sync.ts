@@ -45,7 +45,8 @@ export async function since(
 	for (const row of rows) {
 		const version = known[row.id];
 		// A client that knows more than the database has seen one that was restored since.
-		const lost = version !== undefined && (row.version - version > DELTA_MAX || version > row.version);
+		const lost =
+			version !== undefined && (row.version - version > DELTA_MAX || version > row.version);
 		if (version === undefined || lost) {
 			fresh.push(row);
 			if (lost) reset.push(row.id);
@@ -106,10 +107,7 @@ export function changeSource({ sql }: Database): ChangeSource {
  * may then be newer than it, which the next delta only repeats; none of an older version is missing,
  * because versions are taken under the row lock and become visible in their order.
  */
-async function conversationDeltas(
-	sql: Sql,
-	from: Position[]
-): Promise<Told<ConversationChange>[]> {
+async function conversationDeltas(sql: Sql, from: Position[]): Promise<Told<ConversationChange>[]> {
 	if (from.length === 0) return [];
 	const rows = await sql<(ConversationRow & { since: number })[]>`
 		select ${conversationColumns(sql)}, k.since
