@@ -10,10 +10,7 @@ export const isLocale = (value: unknown): value is Locale =>
  * The person's own choice (the cookie) comes first, then the browser's wishes in their order of
  * preference (RFC 9110 §12.5.4), then English.
  */
-export function negotiateLocale(
-	acceptLanguage: string | null,
-	cookie: string | undefined
-): Locale {
+export function negotiateLocale(acceptLanguage: string | null, cookie: string | undefined): Locale {
 	if (isLocale(cookie)) return cookie;
 	return wishes(acceptLanguage ?? '').find(isLocale) ?? 'en';
 }
@@ -23,7 +20,10 @@ function wishes(header: string): string[] {
 	return header
 		.split(',')
 		.map((part) => {
-			const [tag = '', ...parameters] = part.trim().toLowerCase().split(/\s*;\s*/);
+			const [tag = '', ...parameters] = part
+				.trim()
+				.toLowerCase()
+				.split(/\s*;\s*/);
 			const q = parameters.find((p) => p.startsWith('q='));
 			const weight = q ? Number(q.slice(2)) : 1;
 			return { language: tag.split('-')[0] ?? '', weight: Number.isNaN(weight) ? 0 : weight };

@@ -250,10 +250,12 @@ function similarPeople(
 	limit: number
 ): Promise<PersonView[]> {
 	return orm.transaction(async (tx) => {
-		// The operator can use the index and the function cannot; its threshold is a setting.
-		await tx.execute(
-			sql`select set_config('pg_trgm.word_similarity_threshold', ${String(SIMILARITY_MIN)}, true)`
-		);
+		// The operator can use the index and the function cannot; its threshold is a setting. Postgres
+		// takes a comparison for cheap and would make it with everybody: 50,000 people are 10 ms by
+		// the index and 300 ms without.
+		await tx.execute(sql`
+			select set_config('pg_trgm.word_similarity_threshold', ${String(SIMILARITY_MIN)}, true),
+				set_config('enable_seqscan', 'off', true)`);
 		return tx
 			.select(personColumns)
 			.from(person)

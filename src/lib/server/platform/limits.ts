@@ -112,7 +112,7 @@ if not now then
 end
 local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + cost
 local wait = full_at - now - capacity
-if cost > 0 and wait > tolerance then return math.ceil(wait) end
+if wait > tolerance then return math.ceil(wait) end
 if full_at <= now then
 	redis.call('DEL', KEYS[1])
 else
@@ -122,6 +122,8 @@ return 0`;
 
 /** How long a request waits for Redis before it goes on without. */
 const PATIENCE_MS = 500;
+/** The same for the first connection, while the process starts. */
+const START_PATIENCE_MS = 1500;
 /** How long a Redis that failed is left alone: a hanging one must not slow down every request. */
 const REST_MS = 5000;
 
@@ -149,7 +151,7 @@ class RedisLimiter implements Limiter {
 		});
 		this.#redis.on('error', (error) => this.#failed(error));
 		const connected = this.#redis.connect().catch((error: unknown) => this.#failed(error));
-		this.#started = Promise.race([connected, pause(PATIENCE_MS)]);
+		this.#started = Promise.race([connected, pause(START_PATIENCE_MS)]);
 	}
 
 	async take(limit: Limit, key: string, cost = 1): Promise<number> {
