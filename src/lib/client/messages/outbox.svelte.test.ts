@@ -1,0 +1,450 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { FakeServer, ID, VIEWER, gate, refusal, settled } from '#lib/client/sync/fake-server.ts';
+import { SyncEngine } from '#lib/client/sync/engine.ts';
+import { ReplicaStore } from '#lib/client/sync/store.svelte.ts';
+import { applySync, emptyReplica } from '#lib/shared/replica.ts';
+import { Outbox, type OutboxOptions } from './outbox.svelte.ts';
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+const DAY = 24 * 60 * 60 * 1000;
+
+/** What the tabs of one browser share. */
+class Browser {
+	readonly storage = new MemoryStorage();
+	readonly tabs = new Set<EventTarget>();
+	readonly #held = new Map<string, Promise<unknown>>();
+
+	readonly locks = {
+		request: (name: string, work: () => Promise<void>) => {
+			const before = this.#held.get(name) ?? Promise.resolve();
+			const done = before.then(work);
+			this.#held.set(
+				name,
+				done.catch(() => {})
+			);
+			return done;
+		}
+	} as unknown as Pick<LockManager, 'request'>;
+
+	/** The storage as one tab sees it: the others are told of what it writes. */
+	tab(): { storage: Storage; tabs: EventTarget } {
+		const target = new EventTarget();
+		this.tabs.add(target);
+		const tell = (key: string, newValue: string | null) => {
+			const event = Object.assign(new Event('storage'), { key, newValue });
+			queueMicrotask(() => {
+				for (const other of this.tabs) if (other !== target) other.dispatchEvent(event);
+			});
+		};
+		const { storage } = this;
+		const seen = new Proxy(storage, {
+			get(_, name) {
+				if (name === 'length') return storage.length;
+				if (name === 'setItem') {
+					return (key: string, value: string) => {
+						storage.setItem(key, value);
+						tell(key, value);
+					};
+				}
+				if (name === 'removeItem') {
+					return (key: string) => {
+						if (storage.getItem(key) === null) return;
+						storage.removeItem(key);
+						tell(key, null);
+					};
+				}
+				if (name === 'key') return (i: number) => storage.key(i);
+				return (key: string) => storage.getItem(key);
+			}
+		});
+		return { storage: seen, tabs: target };
+	}
+}
+
+class MemoryStorage implements Storage {
+	readonly #items = new Map<string, string>();
+	full = false;
+
+	get length() {
+		return this.#items.size;
+	}
+	key(i: number) {
+		return [...this.#items.keys()][i] ?? null;
+	}
+	getItem(key: string) {
+		return this.#items.get(key) ?? null;
+	}
+	setItem(key: string, value: string) {
+		if (this.full) throw new DOMException('full', 'QuotaExceededError');
+		this.#items.set(key, value);
+	}
+	removeItem(key: string) {
+		this.#items.delete(key);
+	}
+	clear() {
+		this.#items.clear();
+	}
+}
+
+function page(server: FakeServer, browser = new Browser(), options: Partial<OutboxOptions> = {}) {
+	const empty = emptyReplica(VIEWER.id);
+	const store = new ReplicaStore(
+		applySync(empty, server.since({ conversations: {} }), empty).replica
+	);
+	const engine = new SyncEngine({
+		store,
+		since: (input) => server.api.sync.since.mutate(input),
+		onCaughtUp: () => {}
+	});
+	engine.receive({ type: 'stream.opened' });
+	const outbox = new Outbox({
+		personId: VIEWER.id,
+		store,
+		send: (input) => server.api.messages.send.mutate(input),
+		absorb: (delta) => engine.absorb(delta),
+		locks: browser.locks,
+		random: () => 0.999,
+		...browser.tab(),
+		...options
+	});
+	const stop = outbox.start();
+	const shown = () => outbox.of(ID).map(({ body, state }) => `${body} ${state}`);
+	const stored = () => browser.storage.length;
+	return { outbox, engine, store, browser, stop, shown, stored };
+}
+
+const bodies = (server: FakeServer) =>
+	server.messages.map((message) => (message.kind === 'text' ? message.body : ''));
+
+describe('sending', () => {
+	test('shows and stores at once, before anything else happens', () => {
+		const { outbox, shown, stored } = page(new FakeServer());
+		outbox.send(ID, 'Hello');
+		expect(shown()).toEqual(['Hello pending']);
+		expect(stored()).toBe(1);
+	});
+
+	test('is over when the answer comes', async () => {
+		const server = new FakeServer();
+		const { outbox, store, shown, stored } = page(server);
+		const id = outbox.send(ID, 'Hello');
+		await settled();
+		expect(store.get(ID)?.lastMessage?.id).toBe(id);
+		expect(shown()).toEqual([]);
+		expect(stored()).toBe(0);
+	});
+
+	test('is over when the stream is faster than the answer', async () => {
+		const server = new FakeServer();
+		const { outbox, engine, shown, stored } = page(server);
+		await settled();
+		const answer = gate();
+		server.after = (name) => (name === 'send' ? answer.opened : undefined);
+		outbox.send(ID, 'Hello');
+		await settled();
+		engine.receive({ type: 'conversation.advanced', delta: server.delta(0) });
+		expect(shown()).toEqual([]);
+		expect(stored()).toBe(0);
+		answer.open();
+		await settled();
+		expect(shown()).toEqual([]);
+	});
+
+	test('stays on the screen while its answer is ahead of the stream', async () => {
+		const server = new FakeServer();
+		const { outbox, engine, store, shown } = page(server);
+		await settled();
+		const earlier = server.post();
+		outbox.send(ID, 'Mine');
+		await settled();
+		expect(shown()).toEqual(['Mine pending']);
+		engine.receive(earlier);
+		expect(shown()).toEqual([]);
+		expect(store.get(ID)?.lastSeq).toBe(2);
+		expect(server.called('send')).toHaveLength(1);
+	});
+
+	test('keeps the order, one at a time', async () => {
+		const server = new FakeServer();
+		const { outbox } = page(server);
+		let under = 0;
+		let most = 0;
+		server.before = async (name) => {
+			if (name !== 'send') return;
+			most = Math.max(most, ++under);
+			await settled();
+			under--;
+		};
+		for (let i = 0; i < 10; i++) outbox.send(ID, `${i}`);
+		for (let i = 0; i < 100; i++) await settled();
+		expect(bodies(server)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+		expect(most).toBe(1);
+	});
+
+	test('keeps the order when a try had its effect and its answer was lost', async () => {
+		const server = new FakeServer();
+		const { outbox, shown } = page(server);
+		let lost = 0;
+		server.after = (name) => {
+			if (name === 'send' && lost++ < 2) throw new TypeError('Failed to fetch');
+		};
+		outbox.send(ID, 'one');
+		outbox.send(ID, 'two');
+		await vi.advanceTimersByTimeAsync(60_000);
+		expect(bodies(server)).toEqual(['one', 'two']);
+		expect(shown()).toEqual([]);
+	});
+});
+
+describe('a try that fails', () => {
+	test.each(['network', 'internal', 'server_busy'] as const)(
+		'by %s is repeated',
+		async (reason) => {
+			const server = new FakeServer();
+			const { outbox, shown } = page(server);
+			let down = true;
+			server.before = (name) => {
+				if (name !== 'send' || !down) return;
+				throw reason === 'network' ? new TypeError('Failed to fetch') : refusal(reason);
+			};
+			outbox.send(ID, 'Hello');
+			await vi.advanceTimersByTimeAsync(3600_000);
+			expect(shown()).toEqual(['Hello pending']);
+			expect(server.called('send').length).toBeGreaterThan(100);
+			down = false;
+			await vi.advanceTimersByTimeAsync(30_000);
+			expect(bodies(server)).toEqual(['Hello']);
+		}
+	);
+
+	test('is repeated at once when the connection is back', async () => {
+		const server = new FakeServer();
+		const { outbox } = page(server);
+		server.before = () => {
+			throw new TypeError('Failed to fetch');
+		};
+		outbox.send(ID, 'Hello');
+		await settled();
+		server.before = () => {};
+		outbox.kick();
+		await settled();
+		expect(bodies(server)).toEqual(['Hello']);
+	});
+
+	test('for a day is one too many', async () => {
+		const server = new FakeServer();
+		const { outbox, shown } = page(server);
+		server.before = () => {
+			throw new TypeError('Failed to fetch');
+		};
+		const id = outbox.send(ID, 'Hello');
+		await vi.advanceTimersByTimeAsync(DAY - 60_000);
+		expect(shown()).toEqual(['Hello pending']);
+		await vi.advanceTimersByTimeAsync(120_000);
+		expect(outbox.of(ID)).toMatchObject([{ state: 'failed' }]);
+		expect(outbox.of(ID)[0]?.reason).toBeUndefined();
+		server.before = () => {};
+		outbox.retry(id);
+		await settled();
+		expect(bodies(server)).toEqual(['Hello']);
+	});
+
+	test('by the limit on sending waits as long as it is told, and loses nothing', async () => {
+		const server = new FakeServer();
+		const { outbox, shown } = page(server);
+		let limited = true;
+		server.before = (name) => {
+			if (name === 'send' && limited) throw refusal('sending_too_fast', { retryAfter: 7 });
+		};
+		outbox.send(ID, 'one');
+		outbox.send(ID, 'two');
+		await settled();
+		limited = false;
+		outbox.kick();
+		await vi.advanceTimersByTimeAsync(6999);
+		expect(server.called('send')).toHaveLength(1);
+		expect(shown()).toEqual(['one pending', 'two pending']);
+		expect(outbox.slowedUntil).toBe(Date.now() + 1);
+		await vi.advanceTimersByTimeAsync(1);
+		expect(bodies(server)).toEqual(['one', 'two']);
+		expect(outbox.slowedUntil).toBeNull();
+	});
+
+	test.each(['not_found', 'too_long', 'invalid_input', 'not_allowed'] as const)(
+		'by %s is final, and holds up nothing',
+		async (reason) => {
+			const server = new FakeServer();
+			const { outbox, shown, stored } = page(server);
+			let refused = false;
+			server.before = (name) => {
+				if (name !== 'send' || refused) return;
+				refused = true;
+				throw refusal(reason);
+			};
+			const id = outbox.send(ID, 'bad');
+			outbox.send(ID, 'good');
+			await vi.advanceTimersByTimeAsync(60_000);
+			expect(bodies(server)).toEqual(['good']);
+			expect(outbox.of(ID)).toMatchObject([{ body: 'bad', state: 'failed', reason }]);
+			expect(stored()).toBe(1);
+			outbox.discard(id);
+			expect(shown()).toEqual([]);
+			expect(stored()).toBe(0);
+		}
+	);
+
+	test('for want of a session waits for the same person to come back', async () => {
+		const server = new FakeServer();
+		const { outbox, shown, stored, browser } = page(server);
+		server.before = (name) => {
+			if (name === 'send') throw refusal('not_signed_in');
+		};
+		outbox.send(ID, 'Hello');
+		await vi.advanceTimersByTimeAsync(600_000);
+		expect(server.called('send')).toHaveLength(1);
+		expect(shown()).toEqual(['Hello pending']);
+		expect(stored()).toBe(1);
+
+		server.before = () => {};
+		const another = page(server, browser, { personId: 'somebody else' });
+		await settled();
+		expect(another.shown()).toEqual([]);
+		expect(server.messages).toEqual([]);
+		page(server, browser);
+		await settled();
+		expect(bodies(server)).toEqual(['Hello']);
+	});
+});
+
+describe('a reload', () => {
+	test('loses nothing and doubles nothing, at whichever moment', async () => {
+		for (const moment of ['before', 'after'] as const) {
+			const server = new FakeServer();
+			const { outbox, stop, browser } = page(server);
+			const never = gate();
+			server[moment] = (name) => (name === 'send' ? never.opened : undefined);
+			outbox.send(ID, 'one');
+			outbox.send(ID, 'two');
+			await settled();
+			stop();
+			server[moment] = () => {};
+			// The crashed page's locks are given back by the browser.
+			const next = page(server, browser, { locks: new Browser().locks });
+			await settled();
+			await settled();
+			expect(bodies(server)).toEqual(['one', 'two']);
+			expect(next.shown()).toEqual([]);
+			expect(browser.storage.length).toBe(0);
+		}
+	});
+
+	test('does not send again what is already in the history', async () => {
+		const server = new FakeServer();
+		const browser = new Browser();
+		server.post(VIEWER.id, 'sent-before', 'Hello');
+		const entry = {
+			id: 'sent-before',
+			conversationId: ID,
+			body: 'Hello',
+			createdAt: 1,
+			state: 'pending'
+		};
+		browser.storage.setItem(`tertulia.outbox.${VIEWER.id}.sent-before`, JSON.stringify(entry));
+		const { shown, stored } = page(server, browser);
+		expect(shown()).toEqual([]);
+		expect(stored()).toBe(0);
+		await settled();
+		expect(server.called('send')).toEqual([]);
+	});
+
+	test('passes over what is no message', () => {
+		const browser = new Browser();
+		browser.storage.setItem(`tertulia.outbox.${VIEWER.id}.x`, '{');
+		browser.storage.setItem(`tertulia.outbox.${VIEWER.id}.y`, '{"id":"other","body":"?"}');
+		browser.storage.setItem('something else', '1');
+		expect(page(new FakeServer(), browser).shown()).toEqual([]);
+	});
+});
+
+describe('storage that is full or forbidden', () => {
+	test.each(['full', 'forbidden'])('%s: sends from memory', async (kind) => {
+		const server = new FakeServer();
+		const browser = new Browser();
+		browser.storage.full = true;
+		const { outbox } = page(server, browser, kind === 'forbidden' ? { storage: null } : {});
+		outbox.send(ID, 'one');
+		outbox.send(ID, 'two');
+		await settled();
+		await settled();
+		expect(bodies(server)).toEqual(['one', 'two']);
+		expect(outbox.size).toBe(0);
+	});
+});
+
+describe('two tabs', () => {
+	test('show the same, and one of them sends', async () => {
+		const server = new FakeServer();
+		const first = page(server);
+		const second = page(server, first.browser);
+		await settled();
+		const answer = gate();
+		server.before = (name) => (name === 'send' ? answer.opened : undefined);
+		first.outbox.send(ID, 'one');
+		second.outbox.send(ID, 'two');
+		await settled();
+		expect(first.shown()).toEqual(['one pending', 'two pending']);
+		expect(second.shown()).toEqual(['one pending', 'two pending']);
+		answer.open();
+		for (let i = 0; i < 5; i++) await settled();
+		expect(bodies(server)).toEqual(['one', 'two']);
+		expect(server.called('send')).toHaveLength(2);
+	});
+
+	test('keep showing what the other has sent until it arrives', async () => {
+		const server = new FakeServer();
+		const first = page(server);
+		const second = page(server, first.browser);
+		await settled();
+		first.outbox.send(ID, 'one');
+		await settled();
+		expect(first.shown()).toEqual([]);
+		expect(second.shown()).toEqual(['one pending']);
+		second.engine.receive({ type: 'conversation.advanced', delta: server.delta(0) });
+		expect(second.shown()).toEqual([]);
+		expect(second.store.get(ID)?.lastSeq).toBe(1);
+	});
+
+	test('follow each other in discarding and retrying', async () => {
+		const server = new FakeServer();
+		const first = page(server);
+		const second = page(server, first.browser);
+		server.before = (name) => {
+			if (name === 'send') throw refusal('not_allowed');
+		};
+		const id = first.outbox.send(ID, 'one');
+		await settled();
+		await settled();
+		expect(second.outbox.of(ID)).toMatchObject([{ state: 'failed', reason: 'not_allowed' }]);
+		second.outbox.discard(id);
+		await settled();
+		expect(first.shown()).toEqual([]);
+	});
+
+	test('send what the other leaves behind when it is closed', async () => {
+		const server = new FakeServer();
+		const first = page(server);
+		const second = page(server, first.browser);
+		server.before = (name) => {
+			if (name === 'send') throw new TypeError('Failed to fetch');
+		};
+		first.outbox.send(ID, 'one');
+		await settled();
+		first.stop();
+		server.before = () => {};
+		second.outbox.kick();
+		await settled();
+		expect(bodies(server)).toEqual(['one']);
+	});
+});

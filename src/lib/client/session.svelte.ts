@@ -1,0 +1,200 @@
+/** The root of what the client knows about one signed-in person; made by the `(app)` layout. */
+import { createContext, untrack } from 'svelte';
+import type { ViewerView } from '#lib/shared/accounts.ts';
+import type { MemberList } from '#lib/shared/conversations.ts';
+import type { MessagePage } from '#lib/shared/messages.ts';
+import {
+	applySync,
+	emptyReplica,
+	mergeMembers,
+	withConversation,
+	withPeople
+} from '#lib/shared/replica.ts';
+import type { SyncAnswer } from '#lib/shared/sync.ts';
+import { People } from './accounts/people.svelte.ts';
+import { Conversations } from './conversations/conversations.svelte.ts';
+import { Drafts } from './messages/drafts.svelte.ts';
+import { History } from './messages/history.ts';
+import { Outbox } from './messages/outbox.svelte.ts';
+import { Timeline } from './messages/timeline.svelte.ts';
+import type { Api } from './sync/api.ts';
+import { Connection } from './sync/connection.svelte.ts';
+import { SyncEngine } from './sync/engine.ts';
+import { ReplicaStore } from './sync/store.svelte.ts';
+import { EventStream, type EventSourceLike, type StreamState } from './sync/stream.ts';
+import { api as serverApi, onSignedOut } from './trpc.ts';
+
+/** What the server renders the first page from. */
+export interface SessionData {
+	viewer: ViewerView;
+	bootstrap: SyncAnswer;
+	/** The conversation that the page was opened at. */
+	opening: { conversationId: string; page: MessagePage; members: MemberList } | null;
+}
+
+/** Where the session meets the world; tests bring their own. */
+export interface SessionEdges {
+	api?: Api;
+	connect?: () => EventSourceLike;
+}
+
+export class Session {
+	readonly viewer: ViewerView;
+	readonly people: People;
+	readonly conversations: Conversations;
+	readonly connection = new Connection();
+	readonly outbox: Outbox;
+	readonly drafts: Drafts;
+
+	readonly #api: Api;
+	readonly #store: ReplicaStore;
+	readonly #history: History;
+	readonly #engine: SyncEngine;
+	readonly #stream: EventStream;
+	readonly #timelines = new Map<string, Timeline>();
+	#ended = $state(false);
+	#prefetched = false;
+	#stop: (() => void) | null = null;
+
+	constructor({ viewer, bootstrap, opening }: SessionData, edges: SessionEdges = {}) {
+		const api = edges.api ?? serverApi;
+		this.viewer = viewer;
+		this.#api = api;
+		const empty = emptyReplica(viewer.id);
+		const { replica } = applySync(empty, bootstrap, empty);
+		const self = { id: viewer.id, name: viewer.name, username: viewer.username };
+		this.#store = new ReplicaStore(withPeople(replica, [self]));
+		this.#store.windowOf = (id) => this.#timelines.get(id)?.span ?? null;
+		this.#history = new History(api.messages, this.#store);
+		if (opening) this.#adopt(opening);
+
+		this.#engine = new SyncEngine({
+			store: this.#store,
+			since: (input) => api.sync.since.mutate(input),
+			onCaughtUp: () => this.#caughtUp()
+		});
+		this.#stream = new EventStream({
+			connect: edges.connect ?? (() => new EventSource('/events')),
+			onEvent: (event) => {
+				if (event.type === 'session.ended') this.#end();
+				else this.#engine.receive(event);
+			},
+			onState: (state) => this.#streamBecame(state),
+			// Only a call tells why; it ends the session when that is the reason.
+			onRefused: () => void api.accounts.viewer.query().catch(() => {})
+		});
+		this.people = new People(this.#store);
+		this.conversations = new Conversations(api.conversations, this.#store, (delta) =>
+			this.#engine.absorb(delta)
+		);
+		this.outbox = new Outbox({
+			personId: viewer.id,
+			store: this.#store,
+			send: (input) => api.messages.send.mutate(input),
+			absorb: (delta) => this.#engine.absorb(delta)
+		});
+		this.drafts = new Drafts(viewer.id);
+	}
+
+	/** Ended elsewhere, or run out: nothing here is kept up to date any more. */
+	get ended(): boolean {
+		return this.#ended;
+	}
+
+	/** The timeline of a conversation, always the same one. */
+	timeline(conversationId: string): Timeline {
+		let timeline = this.#timelines.get(conversationId);
+		if (!timeline) {
+			timeline = untrack(() => new Timeline(conversationId, this.#store, this.#history));
+			this.#timelines.set(conversationId, timeline);
+		}
+		return timeline;
+	}
+
+	/** Connects. Called once in the browser; returns what stops it. */
+	start(): () => void {
+		this.#stop ??= this.#begin();
+		return () => this.#halt();
+	}
+
+	#adopt(opening: NonNullable<SessionData['opening']>): void {
+		const { conversationId, page, members } = opening;
+		this.#history.adopt(conversationId, page);
+		const state = this.#store.get(conversationId);
+		if (!state) return;
+		const people = members.members.map(({ person }) => person);
+		this.#store.commit(
+			withPeople(withConversation(this.#store.replica, mergeMembers(state, members)), people)
+		);
+	}
+
+	#begin(): () => void {
+		const undo: (() => void)[] = [];
+		const on = (target: EventTarget, type: string, listener: () => void) => {
+			target.addEventListener(type, listener);
+			undo.push(() => target.removeEventListener(type, listener));
+		};
+		on(window, 'online', () => {
+			this.#stream.wake();
+			this.outbox.kick();
+		});
+		on(window, 'offline', () => this.#stream.distrust());
+		on(document, 'visibilitychange', () => {
+			if (document.visibilityState === 'visible') this.#stream.wake();
+		});
+		undo.push(onSignedOut(() => this.#end()));
+		this.drafts.load();
+		undo.push(this.outbox.start());
+		this.#stream.open();
+		return () => {
+			for (const step of undo) step();
+			this.#stream.close();
+			this.#engine.stop();
+			this.connection.rest();
+		};
+	}
+
+	#halt(): void {
+		this.#stop?.();
+		this.#stop = null;
+	}
+
+	#end(): void {
+		this.#ended = true;
+		this.#halt();
+	}
+
+	#streamBecame(state: StreamState): void {
+		if (state === 'waiting' || state === 'closed') this.#engine.stop();
+		// Open is not live yet: first comes what happened before.
+		if (state === 'open' || state === 'closed') return;
+		this.connection.report(navigator.onLine === false ? 'offline' : 'connecting');
+	}
+
+	#caughtUp(): void {
+		this.connection.report('live');
+		this.outbox.kick();
+		this.conversations.flush();
+		for (const timeline of this.#timelines.values()) void timeline.retry();
+		if (this.#prefetched) return;
+		this.#prefetched = true;
+		void this.#history.prefetch(this.conversations.list, idle);
+	}
+}
+
+/** When the browser has nothing better to do. */
+function idle(): Promise<void> {
+	return new Promise((resolve) => {
+		if ('requestIdleCallback' in window) requestIdleCallback(() => resolve(), { timeout: 2000 });
+		else setTimeout(resolve, 200);
+	});
+}
+
+const [useSession, setSession] = createContext<Session>();
+
+export { useSession };
+
+/** Called once, by the layout of the signed-in pages. */
+export function createSession(data: SessionData): Session {
+	return setSession(new Session(data));
+}

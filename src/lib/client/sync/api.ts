@@ -1,0 +1,34 @@
+import type { ConversationOpening, MemberList } from '#lib/shared/conversations.ts';
+import type { ConversationDelta } from '#lib/shared/events.ts';
+import type { MessagePage, PageInput, SendInput } from '#lib/shared/messages.ts';
+import type { SinceInput, SyncAnswer } from '#lib/shared/sync.ts';
+
+interface Query<Input, Output> {
+	query(input: Input): Promise<Output>;
+}
+interface Mutation<Input, Output> {
+	mutate(input: Input): Promise<Output>;
+}
+interface InConversation {
+	conversationId: string;
+}
+
+/** The procedures that the client's state lives on; `trpc.ts` is one, tests make another. */
+export interface Api {
+	accounts: { viewer: { query(): Promise<unknown> } };
+	sync: { since: Mutation<SinceInput, SyncAnswer> };
+	messages: {
+		send: Mutation<SendInput, ConversationDelta>;
+		page: Query<PageInput, MessagePage>;
+	};
+	conversations: {
+		startDirect: Mutation<{ personId: string }, ConversationOpening>;
+		createGroup: Mutation<{ id: string; name: string; personIds: string[] }, ConversationOpening>;
+		rename: Mutation<InConversation & { name: string }, ConversationDelta>;
+		addPeople: Mutation<InConversation & { personIds: string[] }, ConversationDelta>;
+		removePerson: Mutation<InConversation & { personId: string }, ConversationDelta>;
+		leave: Mutation<InConversation, unknown>;
+		members: Query<InConversation, MemberList>;
+		markRead: Mutation<InConversation & { seq: number }, unknown>;
+	};
+}
