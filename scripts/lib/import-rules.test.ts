@@ -24,6 +24,11 @@ describe('is allowed', () => {
 			`import { message } from '../messages/schema.ts';`
 		],
 		[
+			'a feature to the type of the context',
+			`${server}/messages/messages.ts`,
+			`import type { Context } from '../trpc/context.ts';`
+		],
+		[
 			'a feature to the type of the services',
 			`${server}/messages/messages.ts`,
 			`import type { Services } from '../services.ts';`
@@ -95,6 +100,11 @@ describe('is refused', () => {
 			'a feature to a router',
 			`${server}/messages/messages.ts`,
 			`import { r } from '../accounts/router.ts';`
+		],
+		[
+			'a feature to the procedures',
+			`${server}/messages/messages.ts`,
+			`import type { procedure } from '../trpc/procedures.ts';`
 		],
 		[
 			'a feature to the services themselves',

@@ -122,6 +122,10 @@ function ruleOn(file: string, { target, typeOnly, names }: Import): string | und
 		const onlyTheType = typeOnly && names.every((name) => name === 'AppRouter');
 		return onlyTheType ? undefined : 'of the server, only “import type { AppRouter }”';
 	}
+	// A feature's verbs are given the context of who asks; how it is made is no concern of theirs.
+	if (target === 'src/lib/server/trpc/context.ts' && typeOnly && from === 'feature') {
+		return undefined;
+	}
 	// Everybody on the server is given the services; who they are is known to app.ts alone.
 	if (to === 'services' && typeOnly && ['feature', 'feature router', 'trpc'].includes(from)) {
 		return undefined;

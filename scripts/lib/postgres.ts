@@ -46,6 +46,8 @@ export interface Postgres {
 	/** The folder asked for could not be used, because the user `postgres` cannot reach it. */
 	moved: boolean;
 	url(database: string): string;
+	/** The process that shuts Postgres down when this one ends. */
+	keeper: number | undefined;
 	/** Resolves when Postgres has gone, whoever stopped it. */
 	gone: Promise<void>;
 	stop(): Promise<void>;
@@ -91,6 +93,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
 		folder,
 		moved,
 		url,
+		keeper: keeper.pid,
 		gone,
 		async stop() {
 			await ownership.end({ timeout: 1 });

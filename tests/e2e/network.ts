@@ -1,0 +1,71 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { anyFreePort } from '../../scripts/lib/ports.ts';
+
+/** The way between the browsers and the server, byte for byte, until it is cut. */
+export class Network {
+	readonly port: number;
+	readonly #server: Server;
+	readonly #serverPort: number;
+	readonly #sockets = new Set<Socket>();
+	#state: 'whole' | 'answers lost' | 'cut' = 'whole';
+
+	private constructor(port: number, serverPort: number) {
+		this.port = port;
+		this.#serverPort = serverPort;
+		this.#server = createServer((browser) => this.#join(browser));
+	}
+
+	static async before(serverPort: number): Promise<Network> {
+		const network = new Network(await anyFreePort(), serverPort);
+		network.#server.listen(network.port, 'localhost');
+		await once(network.#server, 'listening');
+		return network;
+	}
+
+	/** Every connection breaks, and every new one does at once. */
+	cut(): void {
+		this.#state = 'cut';
+		for (const socket of this.#sockets) socket.destroy();
+	}
+
+	/**
+	 * The worst of networks: what is asked arrives and has its effect, and then the connection breaks
+	 * instead of the answer.
+	 */
+	loseAnswers(): void {
+		this.#state = 'answers lost';
+	}
+
+	mend(): void {
+		this.#state = 'whole';
+	}
+
+	async close(): Promise<void> {
+		this.cut();
+		this.#server.close();
+		await once(this.#server, 'close');
+	}
+
+	#join(browser: Socket): void {
+		if (this.#state === 'cut') return void browser.destroy();
+		const server = connect(this.#serverPort, 'localhost');
+		for (const [from, to] of [
+			[browser, server],
+			[server, browser]
+		] as const) {
+			this.#sockets.add(from);
+			// Broken pipes are the point here.
+			from.on('error', () => undefined);
+			from.on('close', () => {
+				this.#sockets.delete(from);
+				to.destroy();
+			});
+		}
+		browser.on('data', (bytes) => server.write(bytes));
+		server.on('data', (bytes) => {
+			if (this.#state === 'whole') browser.write(bytes);
+			else browser.destroy();
+		});
+	}
+}
