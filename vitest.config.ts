@@ -19,13 +19,18 @@ export default defineConfig({
 				plugins: [svelte({ configFile: false })],
 				// Runes in a browser's build of Svelte; there is no DOM, so state classes and not components.
 				resolve: { conditions: ['browser'] },
-				test: { name: 'client', include: ['src/**/*.svelte.test.ts'] }
+				test: {
+					name: 'client',
+					environment: './tests/setup/client-environment.ts',
+					include: ['src/**/*.svelte.test.ts']
+				}
 			},
 			{
 				test: {
 					name: 'e2e',
 					include: ['tests/e2e/**/*.e2e.ts'],
-					// One browser and one server at a time: two cores are enough for that.
+					// After the others, with one browser and one server at a time: two cores suffice for that.
+					sequence: { groupOrder: 1 },
 					fileParallelism: false,
 					testTimeout: 90_000,
 					hookTimeout: 90_000

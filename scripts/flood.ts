@@ -32,15 +32,6 @@ interface Talker {
 	silentUntil: number;
 }
 
-await runScript(async () => {
-	const order = await readArguments();
-	const { conversationId, talkers } = await join(order);
-	console.log(
-		`${talkers.length} people talk in “${order.to}” at ${order.url}, ${order.rate} messages a second. Ctrl-C stops it.`
-	);
-	await new Flood(order, conversationId, talkers).run();
-});
-
 async function readArguments(): Promise<Order> {
 	const text = { type: 'string' } as const;
 	let values;
@@ -191,3 +182,12 @@ class Flood {
 		);
 	}
 }
+
+await runScript(async () => {
+	const order = await readArguments();
+	const { conversationId, talkers } = await join(order);
+	console.log(
+		`${talkers.length} people talk in “${order.to}” at ${order.url}, ${order.rate} messages a second. Ctrl-C stops it.`
+	);
+	await new Flood(order, conversationId, talkers).run();
+});

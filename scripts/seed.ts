@@ -146,7 +146,9 @@ async function rowsOfPeople({ ids, versions }: Company, now: number) {
 }
 
 /** A little before the first conversation. */
-const signedUpAt = (now: number) => now - 200 * 86_400_000;
+function signedUpAt(now: number): number {
+	return now - 200 * 86_400_000;
+}
 
 /** Postgres takes 65,535 values in one statement. */
 function* inParts<T>(rows: readonly T[], size = 1000): Generator<T[]> {

@@ -1,6 +1,7 @@
 import type { Caller } from '#lib/server/app.ts';
 import type { ViewerView } from '#lib/shared/accounts.ts';
 import type { Locale } from '#lib/shared/locale.ts';
+import type { Theme } from '#lib/shared/theme.ts';
 
 declare global {
 	namespace App {
@@ -9,7 +10,7 @@ declare global {
 			/** The procedures on behalf of who is asking. */
 			caller(): Caller;
 			locale: Locale;
-			theme: 'system' | 'light' | 'dark';
+			theme: Theme;
 		}
 		interface Platform {
 			req: import('node:http').IncomingMessage;

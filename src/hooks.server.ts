@@ -2,12 +2,11 @@ import type { Handle, HandleServerError, ServerInit } from '@sveltejs/kit/hooks'
 import { startApp } from '#lib/server/app.ts';
 import { clientAddress, securityHeaders } from '#lib/server/platform/http.ts';
 import { negotiateLocale } from '#lib/shared/locale.ts';
+import { knownTheme } from '#lib/shared/theme.ts';
 
 export const init: ServerInit = () => {
 	startApp();
 };
-
-const THEMES = ['system', 'light', 'dark'] as const;
 
 export const handle: Handle = async ({ event, resolve }) => {
 	const app = startApp();
@@ -28,8 +27,7 @@ export const handle: Handle = async ({ event, resolve }) => {
 		headers.get('accept-language'),
 		event.cookies.get('locale')
 	);
-	const theme = event.cookies.get('theme');
-	event.locals.theme = THEMES.find((known) => known === theme) ?? 'system';
+	event.locals.theme = knownTheme(event.cookies.get('theme'));
 
 	const response = await resolve(event, {
 		transformPageChunk: ({ html }) =>

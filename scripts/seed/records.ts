@@ -97,9 +97,10 @@ export function recordOf(
 				add(happening, { notice: { type: 'renamed', name } });
 				break;
 			case 'left': {
-				add(happening, { notice: { type: 'left' } });
 				const leaver = members.get(happening.who);
-				if (leaver) Object.assign(leaver, { leftAt: new Date(happening.at), version: ++version });
+				if (leaver) leaver.version = ++version;
+				add(happening, { notice: { type: 'left' } });
+				if (leaver) leaver.leftAt = new Date(happening.at);
 			}
 		}
 	}

@@ -7,7 +7,7 @@ import { Session } from './session.svelte.ts';
 
 beforeEach(() => {
 	vi.useFakeTimers();
-	vi.stubGlobal('window', new EventTarget());
+	vi.stubGlobal('window', Object.assign(new EventTarget(), { localStorage: null }));
 	vi.stubGlobal('document', Object.assign(new EventTarget(), { visibilityState: 'visible' }));
 	vi.stubGlobal('navigator', { onLine: true });
 });

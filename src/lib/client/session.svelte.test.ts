@@ -1,11 +1,11 @@
 import { flushSync } from 'svelte';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { FakeServer, FakeSource, ID, VIEWER, settled } from './sync/fake-server.ts';
+import { FakeServer, FakeSource, ID, VIEWER, refusal, settled } from './sync/fake-server.ts';
 import { Session } from './session.svelte.ts';
 
 beforeEach(() => {
 	vi.useFakeTimers();
-	vi.stubGlobal('window', new EventTarget());
+	vi.stubGlobal('window', Object.assign(new EventTarget(), { localStorage: null }));
 	vi.stubGlobal('document', Object.assign(new EventTarget(), { visibilityState: 'visible' }));
 	vi.stubGlobal('navigator', { onLine: true });
 });
@@ -122,11 +122,23 @@ test('comes back at once when the network does', async () => {
 test('goes dark when the session is ended elsewhere', async () => {
 	const server = new FakeServer(3);
 	const { session, sources, latest } = await live(server);
+	server.api.accounts.viewer.query = () => Promise.reject(refusal('not_signed_in'));
 	latest().say({ type: 'session.ended' });
+	await settled();
 	expect(session.ended).toBe(true);
 	expect(sources.every(({ closed }) => closed)).toBe(true);
 	await vi.advanceTimersByTimeAsync(120_000);
 	expect(sources).toHaveLength(1);
+});
+
+test('stays when only the session was renewed, as with a new password', async () => {
+	const server = new FakeServer(3);
+	const { session, sources, latest } = await live(server);
+	latest().say({ type: 'session.ended' });
+	latest().drop();
+	await vi.advanceTimersByTimeAsync(500);
+	expect(session.ended).toBe(false);
+	expect(sources).toHaveLength(2);
 });
 
 test('tells the server once what was read meanwhile, also when it could not at first', async () => {

@@ -76,7 +76,7 @@ export class Session {
 		this.#stream = new EventStream({
 			connect: edges.connect ?? (() => new EventSource('/events')),
 			onEvent: (event) => {
-				if (event.type === 'session.ended') this.#end();
+				if (event.type === 'session.ended') this.#confirmEnd();
 				else this.#engine.receive(event);
 			},
 			onState: (state) => this.#streamBecame(state),
@@ -159,6 +159,14 @@ export class Session {
 		this.#stop = null;
 	}
 
+	/**
+	 * A new password renews the cookie too, and ends the streams of the old one: this browser may
+	 * have the new one already. Without a clear yes, everything private goes.
+	 */
+	#confirmEnd(): void {
+		this.#api.accounts.viewer.query().catch(() => this.#end());
+	}
+
 	#end(): void {
 		this.#ended = true;
 		this.#halt();
@@ -168,7 +176,7 @@ export class Session {
 		if (state === 'waiting' || state === 'closed') this.#engine.stop();
 		// Open is not live yet: first comes what happened before.
 		if (state === 'open' || state === 'closed') return;
-		this.connection.report(navigator.onLine === false ? 'offline' : 'connecting');
+		this.connection.report(navigator.onLine ? 'connecting' : 'offline');
 	}
 
 	#caughtUp(): void {

@@ -36,8 +36,7 @@ export const api = createTRPCClient<AppRouter>({
 		httpBatchLink({
 			url: '/trpc',
 			maxURLLength: 4000,
-			fetch: (url, options) =>
-				fetch(url, { ...options, signal: withTimeout(options?.signal) } as RequestInit)
+			fetch: (url, options) => fetch(url, { ...options, signal: withTimeout(options?.signal) })
 		})
 	]
 });
@@ -57,7 +56,7 @@ export function errorDetails(error: unknown): ErrorDetails {
 	return spoken(error) ?? {};
 }
 
-export { api as trpc, errorReason as errorCode };
+export { errorReason as errorCode };
 
 /** Seconds until another try makes sense. */
 export function errorSeconds(error: unknown): number | undefined {

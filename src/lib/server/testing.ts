@@ -5,6 +5,7 @@ import { readEnv, type Env } from '#env';
 import type { PersonView } from '#lib/shared/accounts.ts';
 import type { StreamEvent } from '#lib/shared/events.ts';
 import { searchable } from '#lib/shared/text.ts';
+import { newPerson } from './accounts/accounts.ts';
 import { person, session } from './accounts/schema.ts';
 import { App, type AppOptions, type Caller } from './app.ts';
 import { openLog } from './platform/log.ts';
@@ -57,16 +58,11 @@ let made = 0;
 
 /** Somebody with a session, without the cost of a password. */
 export async function somebody(services: Services, name = `Person ${++made}`): Promise<TestPerson> {
-	const id = uuidv7();
 	const username = `${searchable(name).replace(/[^a-z0-9]+/g, '.')}.${++made}`;
-	await services.db.orm.insert(person).values({
-		id,
-		name,
-		username,
-		email: `${username}@example.test`,
-		passwordHash: 'none',
-		searchable: searchable(`${name} ${username}`)
-	});
+	const email = `${username}@example.test`;
+	const row = newPerson({ name, username, email, passwordHash: 'none' });
+	const { id } = row;
+	await services.db.orm.insert(person).values(row);
 	const sessionId = await addSession(services, id);
 	const view = { id, name, username };
 	return { ...view, sessionId, call: callerFor(services, view, sessionId) };

@@ -325,7 +325,9 @@ export function applyPersonChange(replica: Replica, delta: PersonDelta): Advance
 	let next: Replica = { ...replica, personVersion: delta.version };
 	let needsSync = false;
 	for (const change of delta.changes) {
-		if (change.type !== 'membership.changed') continue;
+		// A newer server may know more kinds than this client.
+		const { type }: { type: string } = change;
+		if (type !== 'membership.changed') continue;
 		const held = next.conversations.get(change.conversationId);
 		if (change.left) next = withoutConversation(next, change.conversationId);
 		else if (held) next = withConversation(next, withReadSeq(held, change.readSeq));

@@ -14,9 +14,18 @@ test.each([
 	expect(emojiOnly(text)).toBe(count);
 });
 
-test.each(['', ' ', 'a', '1', '12', '#', '🙂 ok', 'ok 🙂', '🙂🙂🙂🙂🙂🙂🙂', '©', '🙂'.repeat(4000)])(
-	'%s is a text',
-	(text) => {
-		expect(emojiOnly(text)).toBe(0);
-	}
-);
+test.each([
+	'',
+	' ',
+	'a',
+	'1',
+	'12',
+	'#',
+	'🙂 ok',
+	'ok 🙂',
+	'🙂🙂🙂🙂🙂🙂🙂',
+	'©',
+	'🙂'.repeat(4000)
+])('%s is a text', (text) => {
+	expect(emojiOnly(text)).toBe(0);
+});

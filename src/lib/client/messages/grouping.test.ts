@@ -75,11 +75,10 @@ test('a notice stands alone', () => {
 });
 
 test('the unread line is above the first unread message and parts a group', () => {
-	const days = groupTimeline(
-		[text(1, LUIS, NOON), text(2, LUIS, NOON), text(3, LUIS, NOON)],
-		[],
-		{ ...context, firstUnreadSeq: 2 }
-	);
+	const days = groupTimeline([text(1, LUIS, NOON), text(2, LUIS, NOON), text(3, LUIS, NOON)], [], {
+		...context,
+		firstUnreadSeq: 2
+	});
 	expect(rows(days).map((row) => row.id)).toEqual(['m1', 'unread', 'm2', 'm3']);
 	expect(shape(days)).toEqual(['[m1]', '[m2', 'm3]']);
 });
@@ -138,5 +137,7 @@ test('a first message that is alone in its day takes the day with it', () => {
 });
 
 test('a message that is all there is, is shown', () => {
-	expect(bubbles(groupTimeline([text(9, LUIS, NOON)], [], { ...context, hasOlder: true }))).toHaveLength(1);
+	expect(
+		bubbles(groupTimeline([text(9, LUIS, NOON)], [], { ...context, hasOlder: true }))
+	).toHaveLength(1);
 });

@@ -68,5 +68,9 @@ test('what turns the direction of the line ends an address', () => {
 
 test('a link is only ever http or https', () => {
 	const [part] = linkify('www.example.org/a');
-	expect(part).toEqual({ type: 'link', text: 'www.example.org/a', href: 'https://www.example.org/a' });
+	expect(part).toEqual({
+		type: 'link',
+		text: 'www.example.org/a',
+		href: 'https://www.example.org/a'
+	});
 });

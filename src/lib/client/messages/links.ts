@@ -2,7 +2,8 @@
  * What in a text is a link. A text never becomes markup: it is cut into parts, and the parts are
  * rendered as text and as anchors. Only http and https, and only what is shown is where it goes.
  */
-export type TextPart = { type: 'text'; text: string } | { type: 'link'; text: string; href: string };
+export type TextPart =
+	{ type: 'text'; text: string } | { type: 'link'; text: string; href: string };
 
 /**
  * A run of characters that could be an address. Not in it: white space, quotes and angle brackets,

@@ -166,6 +166,24 @@ describe('sending', () => {
 		expect(server.called('send')).toHaveLength(1);
 	});
 
+	test('is over when so much came after it that it is only in the history', async () => {
+		const server = new FakeServer();
+		const { outbox, engine, store, shown } = page(server);
+		await settled();
+		server.post();
+		outbox.send(ID, 'Mine');
+		await settled();
+		expect(shown()).toEqual(['Mine pending']);
+		const answer = gate();
+		server.before = () => answer.opened;
+		// None of it fits before the answer, and the own message is no longer among what is held.
+		for (let i = 0; i < 300; i++) engine.receive(server.post());
+		answer.open();
+		await settled();
+		expect(store.get(ID)?.version).toBe(302);
+		expect(shown()).toEqual([]);
+	});
+
 	test('keeps the order, one at a time', async () => {
 		const server = new FakeServer();
 		const { outbox } = page(server);

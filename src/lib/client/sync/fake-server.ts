@@ -50,9 +50,9 @@ export class FakeServer {
 	/** Every call, in order. */
 	readonly calls: { name: Procedure; input: unknown }[] = [];
 	/** What stands between a call and its answer: throw, or wait. */
-	before: (name: Procedure) => Promise<void> | void = () => {};
+	before: (name: Procedure) => unknown = () => {};
 	/** What stands between the effect and its answer. */
-	after: (name: Procedure) => Promise<void> | void = () => {};
+	after: (name: Procedure) => unknown = () => {};
 	resetPast = 200;
 	/** Hears every event as it happens. */
 	told: (event: StreamEvent) => void = () => {};
@@ -161,7 +161,7 @@ export class FakeServer {
 		};
 	}
 
-	async #call<Output>(name: Procedure, input: unknown, effect: () => Output): Promise<Output> {
+	async #call<Output>(name: Procedure, input: unknown, effect: () => Output) {
 		this.calls.push({ name, input });
 		await this.before(name);
 		const output = effect();
@@ -203,8 +203,9 @@ export class FakeServer {
 
 /** A promise and the hand that resolves it. */
 export function gate(): { opened: Promise<void>; open: () => void } {
-	const { promise, resolve } = Promise.withResolvers<void>();
-	return { opened: promise, open: resolve };
+	let open = () => {};
+	const opened = new Promise<void>((resolve) => (open = resolve));
+	return { opened, open: () => open() };
 }
 
 /** Lets everything run that is only waiting for promises. */

@@ -59,7 +59,8 @@ export async function snapshotsOf(
 		version: row.version,
 		lastSeq: row.last_seq,
 		lastMessage: lastOf.get(row.id) ?? null,
-		activeAt: row.active_at,
+		// The same moment as a client takes from the message itself.
+		activeAt: lastOf.get(row.id)?.sentAt ?? row.active_at,
 		peerId: peerOf.get(row.id) ?? null,
 		role: row.role,
 		readSeq: row.read_seq
