@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import postgres from 'postgres';
 import { createServer, type ViteDevServer } from 'vite';
 import { DEVELOPMENT_PASSWORD } from '../src/env.ts';
+import type { App } from '../src/lib/server/app.ts';
 import { migrate } from '../src/lib/server/platform/migrate.ts';
 import { freePortFrom } from './lib/ports.ts';
 import { startPostgres, type Postgres } from './lib/postgres.ts';
@@ -19,7 +20,7 @@ const ROOT = path.resolve(import.meta.dirname, '..');
 const DATABASE = 'tertulia';
 const APP_PORT = 3000;
 const POSTGRES_PORT = 54_320;
-/** Open event streams keep Vite's server from closing by itself. */
+/** For what does not close by itself. */
 const CLOSE_MS = 3000;
 
 await runScript(async () => {
@@ -127,7 +128,7 @@ async function startVite(databaseUrl: string, port: number): Promise<ViteDevServ
 
 function greet(port: number, { folder, moved }: Postgres): void {
 	const kept = moved
-		? `${folder}, since Postgres does not run as root and its user cannot enter this one`
+		? `${folder}, since Postgres does not run as root and cannot reach this folder`
 		: path.relative(ROOT, folder);
 	console.log(`
   Tertulia   http://localhost:${port}
@@ -147,8 +148,14 @@ async function untilStopped(vite: ViteDevServer, database: Postgres): Promise<vo
 	]);
 	// A second Ctrl-C does not wait; Postgres is stopped all the same, by its keeper.
 	process.on('SIGINT', () => process.exit(1));
-	await Promise.race([vite.close(), setTimeout(CLOSE_MS)]);
+	await Promise.race([closeApp().then(() => vite.close()), setTimeout(CLOSE_MS)]);
 	if (reason === 'Postgres') {
 		throw new Problem('Postgres has stopped, so this stops too: run “pnpm dev” again.');
 	}
+}
+
+/** First the app: its event streams would keep Vite's server open. */
+async function closeApp(): Promise<void> {
+	const shelf = globalThis as { [key: symbol]: unknown };
+	await (shelf[Symbol.for('tertulia.app')] as App | undefined)?.close();
 }

@@ -11,7 +11,7 @@ export const PEOPLE = {
 	amara: { name: 'Amara Okonkwo', hand: 'careful' },
 	jurgen: { name: 'Jürgen Weiß', hand: 'careful' },
 	noor: { name: 'Noor Haddad', hand: 'loose' },
-	mateus: { name: 'Mateus Figueirêdo', hand: 'loose' },
+	mateus: { name: 'Mateus Simões', hand: 'loose' },
 	yuki: { name: 'Yūki Tanabe', hand: 'plain' },
 	lucja: { name: 'Łucja Wiśniewska', hand: 'plain' },
 	priya: { name: 'Priya Raghunathan', hand: 'careful' },

@@ -81,9 +81,11 @@ export class App {
 		return { context, caller: createCaller(context) };
 	}
 
-	async close(): Promise<void> {
+	/** Says goodbye to the streams, waits until all else is `answered`, and lets go of the rest. */
+	async close(answered?: Promise<unknown>): Promise<void> {
 		clearInterval(this.#housekeeping);
 		await this.services.realtime.close(RETURN_WITHIN_MS);
+		await answered;
 		await this.services.limits.close();
 		await this.services.db.close();
 	}

@@ -1,3 +1,17 @@
+/** Latin letters that Unicode does not take apart, as a keyboard without them writes them. */
+const PLAIN: Readonly<Record<string, string>> = {
+	ß: 'ss',
+	æ: 'ae',
+	œ: 'oe',
+	ø: 'o',
+	đ: 'd',
+	ð: 'd',
+	ħ: 'h',
+	ı: 'i',
+	ł: 'l',
+	þ: 'th'
+};
+
 /**
  * Text as it is looked for: without accents, in lower case, white space folded. "José Ñandú" is
  * found by "jose nandu"; the same function is applied to what is stored and to what is typed.
@@ -7,6 +21,7 @@ export function searchable(text: string): string {
 		.normalize('NFKD')
 		.replace(/\p{M}+/gu, '')
 		.toLowerCase()
+		.replace(/[ßæœøđðħıłþ]/g, (letter) => PLAIN[letter] ?? letter)
 		.replace(/\s+/g, ' ')
 		.trim();
 }

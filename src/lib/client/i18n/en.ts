@@ -58,7 +58,7 @@ export const en = {
 	auth: {
 		tagline: 'Good talk, in a place of your own.',
 		description:
-			'Tertulia is a messenger that you host yourself. Conversations with your people, and nobody else listening.'
+			'Tertulia is a messenger that you host yourself. Your conversations stay on your own server.'
 	},
 	signIn: {
 		title: 'Welcome back',

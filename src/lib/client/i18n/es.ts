@@ -52,7 +52,7 @@ export const es: Messages = {
 	auth: {
 		tagline: 'Buena charla, en un sitio tuyo.',
 		description:
-			'Tertulia es una mensajería que alojas tú. Conversaciones con los tuyos, sin nadie más escuchando.'
+			'Tertulia es una mensajería que alojas tú. Tus conversaciones se quedan en tu propio servidor.'
 	},
 	signIn: {
 		title: 'Hola de nuevo',

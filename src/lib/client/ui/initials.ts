@@ -13,9 +13,10 @@ export function initials(name: string): string {
 		.map((word) => word.replace(/^[^\p{L}\p{N}\p{Extended_Pictographic}]+/u, ''))
 		.filter((word) => word !== '');
 	const first = letter(words[0]);
-	// An emoji fills the picture by itself.
-	if (words.length < 2 || /\p{Extended_Pictographic}/u.test(first)) return first;
-	return first + letter(words.at(-1));
+	// An emoji fills the picture by itself, and only there does one stand for a word.
+	if (/\p{Extended_Pictographic}/u.test(first)) return first;
+	const others = words.slice(1).filter((word) => /^[\p{L}\p{N}]/u.test(word));
+	return first + letter(others.at(-1));
 }
 
 /** 0 to 9, always the same for the same text (FNV-1a). */

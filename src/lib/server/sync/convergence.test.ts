@@ -207,9 +207,9 @@ test('every client converges to a fresh snapshot, and hears only what is its own
 			await Promise.all(devices.map((device, i) => device.connect(pick(serving(), i))));
 			await Promise.all(writers.map((acts, i) => perform(acts, i, people, devices, conversations)));
 			await Promise.all(
-				devices.map((device, i) =>
-					device.connected ? undefined : device.connect(pick(serving(), i))
-				)
+				devices.map(async (device, i) => {
+					if (!device.connected) await device.connect(pick(serving(), i));
+				})
 			);
 			losesNotification = () => true;
 			for (const device of devices) await converged(device);
@@ -252,8 +252,11 @@ async function perform(
 					return pick(devices, one.who).drop();
 				case 'reconnect':
 					return pick(devices, one.who).connect(process);
+				default:
+					return conversationId === undefined ? undefined : within(conversationId);
 			}
-			if (conversationId === undefined) return;
+		};
+		const within = async (conversationId: string) => {
 			switch (one.do) {
 				case 'send':
 					last = { id: uuidv7(), conversationId, body: `${writer}.${step}` };
@@ -270,6 +273,7 @@ async function perform(
 					return doors.removePerson({ conversationId, personId: whom });
 				case 'rename':
 					return doors.rename({ conversationId, name: `Name ${writer}.${step}` });
+				default:
 			}
 		};
 		try {

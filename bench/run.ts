@@ -1,0 +1,45 @@
+/** `pnpm bench [NAME …] [--json]`: measurements that anyone can repeat. See bench/README.md. */
+import { parseArgs } from 'node:util';
+import { Problem, runScript } from '../scripts/lib/problem.ts';
+import { jsonLines, table, type Measurement } from './lib/measurement.ts';
+import { measureOpening } from './open.ts';
+
+interface Benchmark {
+	what: string;
+	measure(): Promise<Measurement[]>;
+}
+
+const BENCHMARKS: Record<string, Benchmark> = {
+	open: {
+		what: 'Server time to open a conversation of 100,000 messages, and to sync 300 of them',
+		measure: measureOpening
+	}
+};
+
+await runScript(async () => {
+	const { names, json } = readArguments();
+	for (const name of names) {
+		const benchmark = BENCHMARKS[name];
+		if (!benchmark) {
+			throw new Problem(
+				`There is no benchmark “${name}”. There are: ${Object.keys(BENCHMARKS).join(', ')}.`
+			);
+		}
+		if (!json) console.log(`\n${name}: ${benchmark.what}\n`);
+		const measurements = await benchmark.measure();
+		console.log(json ? jsonLines(name, measurements) : table(measurements));
+	}
+});
+
+function readArguments(): { names: string[]; json: boolean } {
+	try {
+		const { values, positionals } = parseArgs({
+			allowPositionals: true,
+			options: { json: { type: 'boolean', default: false } }
+		});
+		const names = positionals.length > 0 ? positionals : Object.keys(BENCHMARKS);
+		return { names, json: values.json };
+	} catch (error) {
+		throw new Problem(`${(error as Error).message} It is: pnpm bench [NAME …] [--json]`);
+	}
+}
