@@ -40,10 +40,7 @@ export default defineConfig(
 			'@typescript-eslint/no-confusing-void-expression': 'off',
 			'@typescript-eslint/no-empty-function': 'off',
 			// Nothing else tells that Safari's Enter ended a composition.
-			'@typescript-eslint/no-deprecated': [
-				'error',
-				{ allow: [{ from: 'lib', name: 'keyCode' }] }
-			],
+			'@typescript-eslint/no-deprecated': ['error', { allow: [{ from: 'lib', name: 'keyCode' }] }],
 			// It takes what was checked before an `await` for still true, which is where races are.
 			'@typescript-eslint/no-unnecessary-condition': 'off',
 			// An implementation that need not wait still keeps the promise of its interface.

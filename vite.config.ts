@@ -17,9 +17,10 @@ function doors(): Plugin {
 			// code gives a new module: the app of the old one is closed, and its streams come back.
 			let latest: object | undefined;
 			const loadApp = async () => {
-				const module = await ssr.runner.import<typeof import('./src/lib/server/app.ts')>(
-					'/src/lib/server/app.ts'
-				);
+				const module =
+					await ssr.runner.import<typeof import('./src/lib/server/app.ts')>(
+						'/src/lib/server/app.ts'
+					);
 				const changed = latest !== undefined && latest !== module;
 				latest = module;
 				return changed ? module.restartApp() : module.startApp();

@@ -7,7 +7,6 @@ export const CONVERSATION_NAME_MAX = 80;
 export const ADD_MAX = 100;
 
 export const conversationKind = z.enum(['direct', 'group', 'room']);
-export type ConversationKind = z.infer<typeof conversationKind>;
 
 export const role = z.enum(['owner', 'admin', 'moderator', 'member']);
 export type Role = z.infer<typeof role>;
