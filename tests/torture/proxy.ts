@@ -1,6 +1,6 @@
 /** A bad network in front of one process: TCP connections that can be cut, starved and robbed. */
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
 /** How long a stream that was robbed of bytes goes on before it is cut. */
 const CUT_AFTER_MS = 1500;
@@ -16,21 +16,28 @@ interface Link {
 export class BadNetwork {
 	readonly #to: number;
 	readonly #links = new Set<Link>();
-	readonly #server: Server;
+	#server: Server | undefined;
 	#stalled = false;
+	#stallEnds: NodeJS.Timeout | undefined;
 
 	constructor(to: number) {
 		this.#to = to;
-		this.#server = createServer((client) => this.#link(client));
 	}
 
-	async listen(port: number): Promise<void> {
-		this.#server.listen(port, '127.0.0.1');
-		await once(this.#server, 'listening');
+	/** On the port, or with 0 on a free one; which, is the answer. */
+	async listen(port: number): Promise<number> {
+		const server = createServer((client) => this.#link(client));
+		this.#server = server;
+		server.listen(port, '127.0.0.1');
+		await once(server, 'listening');
+		return (server.address() as AddressInfo).port;
 	}
 
+	/** Cuts everything, and takes no more until it listens again. */
 	close(): void {
-		this.#server.close();
+		this.#server?.close();
+		clearTimeout(this.#stallEnds);
+		this.#stalled = false;
 		this.cut();
 	}
 
@@ -45,7 +52,8 @@ export class BadNetwork {
 	stall(ms: number): void {
 		this.#stalled = true;
 		for (const link of this.#links) pause(link);
-		setTimeout(() => {
+		clearTimeout(this.#stallEnds);
+		this.#stallEnds = setTimeout(() => {
 			this.#stalled = false;
 			this.cut();
 		}, ms);

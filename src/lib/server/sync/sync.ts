@@ -60,6 +60,10 @@ export async function since(
 	for (const { id, base, version, changes } of await changesOf(sql, behind)) {
 		if (changes) deltas.push({ conversationId: id, base, version, changes });
 	}
+	const { syncBehind, resets } = services.metrics;
+	const missed = deltas.reduce((sum, { base, version }) => sum + version - base, 0);
+	syncBehind.observe(missed);
+	resets.add(reset.length);
 	const own = new Set(rows.map((row) => row.id));
 	return {
 		personVersion: person.version,
