@@ -79,6 +79,21 @@ describe('docker-compose.yml', () => {
 		expect(compose.services).toHaveProperty(opened.hostname);
 	});
 
+	test('spreads requests over all processes there are, and keeps none to one of them', () => {
+		const caddyfile = read('deploy/Caddyfile');
+		// Compose answers the name of a service with the addresses of all its processes.
+		expect(caddyfile).toMatch(/dynamic a app \d+ \{\s*refresh \d+s\s*\}/);
+		expect(caddyfile).toMatch(/^\s*lb_policy (least_conn|round_robin|random)$/m);
+		expect(caddyfile).not.toMatch(/lb_policy (ip_hash|cookie|client_ip_hash|uri_hash|header)/);
+		// One of a fixed name or port could not be there three times.
+		expect(compose.services.app).not.toHaveProperty('container_name');
+		expect(compose.services.app).not.toHaveProperty('ports');
+	});
+
+	test('does not let the metrics out of the house', () => {
+		expect(read('deploy/Caddyfile')).toMatch(/^\s*respond \/metrics 404$/m);
+	});
+
 	test('gives a stop more time than the app takes for it', () => {
 		const { SHUTDOWN_SECONDS } = readEnv(appEnvironment(filledIn));
 		const grace = Number.parseInt(compose.services.app?.stop_grace_period ?? '10', 10);

@@ -220,7 +220,12 @@ describe('with a limit on sending', () => {
 		await ana.startDirect(bruno.name);
 		await bruno.open(ana.name);
 		await ana.say(...numbered('ana', 6));
-		const words = new RegExp(en.outbox.slowDown(2).replace('2', '\\d+').replace(/seconds?/, 'seconds?'));
+		const words = new RegExp(
+			en.outbox
+				.slowDown(2)
+				.replace('2', '\\d+')
+				.replace(/seconds?/, 'seconds?')
+		);
 		await ana.page.getByText(words).waitFor();
 		await ana.hasSent(...numbered('ana', 6));
 		await eventually(() => bruno.said()).toEqual(numbered('ana', 6));

@@ -94,9 +94,7 @@ export class Screen {
 
 	/** The conversation of this name in the list. */
 	row(title: string): Locator {
-		return this.list
-			.getByRole('link')
-			.filter({ has: this.page.getByText(title, { exact: true }) });
+		return this.list.getByRole('link').filter({ has: this.page.getByText(title, { exact: true }) });
 	}
 
 	/** The badge of a conversation in the list. */

@@ -195,7 +195,12 @@ export class Stage {
 
 function accountOf(name: string): Account {
 	const username = searchable(name).replace(/[^a-z0-9]+/g, '.');
-	return { name, username, email: `${username}@example.test`, password: `${username} at the table` };
+	return {
+		name,
+		username,
+		email: `${username}@example.test`,
+		password: `${username} at the table`
+	};
 }
 
 function apiOf(url: string, context: BrowserContext): Api {

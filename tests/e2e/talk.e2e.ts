@@ -151,8 +151,7 @@ test('a third person learns nothing: by no procedure, id, address or stream', as
 			api.messages.send.mutate({ id: message!.id, conversationId, body: secret }),
 		members: () => api.conversations.members.query({ conversationId }),
 		rename: () => api.conversations.rename.mutate({ conversationId, name: 'Mine' }),
-		'add oneself': () =>
-			api.conversations.addPeople.mutate({ conversationId, personIds: [eveId] }),
+		'add oneself': () => api.conversations.addPeople.mutate({ conversationId, personIds: [eveId] }),
 		remove: () => api.conversations.removePerson.mutate({ conversationId, personId: brunoId }),
 		leave: () => api.conversations.leave.mutate({ conversationId }),
 		markRead: () => api.conversations.markRead.mutate({ conversationId, seq: 1 }),

@@ -53,6 +53,17 @@ export interface Tally {
 	refusals: Map<string, number>;
 }
 
+export function newWorld(doors: number[]): World {
+	return {
+		doors,
+		groups: new Map(),
+		conversations: new Set(),
+		people: [],
+		busiest: uuidv7(),
+		tally: { tries: 0, retries: 0, streams: 0, syncs: 0, resets: 0, gaps: 0, refusals: new Map() }
+	};
+}
+
 export interface Sent {
 	id: string;
 	conversationId: string;
@@ -148,7 +159,7 @@ export class Client {
 
 	/** Lives until it is told to stop; resolves when its outbox is empty. */
 	async live(everyMs: number, stop: AbortSignal): Promise<void> {
-		void this.#listen();
+		void this.listen();
 		while (!stop.aborted) {
 			await pause(this.#random.exponential(everyMs) + 5, undefined, { signal: stop }).catch(
 				() => 0
@@ -214,12 +225,12 @@ export class Client {
 		const conversationId = state.conversation.id;
 		const isGroup = state.conversation.kind === 'group';
 		const someone = random.pick(this.#world.people);
-		if (dice < 0.7) return this.#write(conversationId);
+		if (dice < 0.7) return this.write(conversationId);
 		if (dice < 0.82) return this.#attempt(() => this.#markRead(conversationId, state.lastSeq));
 		if (dice < 0.86) return this.#attempt(() => this.#page(conversationId, state.lastSeq));
 		if (dice < 0.88) return this.#attempt(() => this.#knockElsewhere());
 		if (dice < 0.885) return this.#reload();
-		if (!isGroup) return this.#write(conversationId);
+		if (!isGroup) return this.write(conversationId);
 		const { rename, addPeople, removePerson, leave } = this.#call.conversations;
 		if (dice < 0.92) {
 			const name = `${this.name} ${++this.#written}`;
@@ -296,7 +307,7 @@ export class Client {
 			const page = await this.#call.messages.page.query({ conversationId });
 			this.#hear('page', conversationId, page.version, page.messages);
 		} else {
-			this.#write(conversationId);
+			this.write(conversationId);
 		}
 	}
 
@@ -310,7 +321,8 @@ export class Client {
 
 	// The outbox
 
-	#write(conversationId: string): void {
+	/** Writes something, which is sent as soon as it can be. */
+	write(conversationId: string): void {
 		if (this.waiting > 30) return;
 		const more = this.#random.chance(0.05) ? ` ${'ñ🫖 '.repeat(500)}` : '';
 		const entry = {
@@ -390,7 +402,8 @@ export class Client {
 		}
 	}
 
-	async #listen(): Promise<void> {
+	/** Keeps a stream open until it is closed. */
+	async listen(): Promise<void> {
 		while (this.#busy) {
 			await this.#listenOnce();
 			this.#streaming = false;

@@ -9,11 +9,10 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { uuidv7 } from 'uuidv7';
 import { Problem, runScript } from '../../scripts/lib/problem.ts';
 import { Random } from '../../scripts/seed/random.ts';
 import { openDatabase } from '../../src/lib/server/platform/db.ts';
-import { Client, type World } from './client.ts';
+import { Client, newWorld, type World } from './client.ts';
 import { House } from './house.ts';
 import { FAULTS, planFaults, type Fault, type FaultKind } from './plan.ts';
 import { isCurrent, judge, KINDS, type Findings } from './verdict.ts';
@@ -83,14 +82,7 @@ interface Outcome {
 }
 
 async function torture(house: House, seed: string, lengthMs: number): Promise<Outcome> {
-	const world: World = {
-		doors: house.processes.map(({ door }) => door),
-		groups: new Map(),
-		conversations: new Set(),
-		people: [],
-		busiest: uuidv7(),
-		tally: { tries: 0, retries: 0, streams: 0, syncs: 0, resets: 0, gaps: 0, refusals: new Map() }
-	};
+	const world = newWorld(house.processes.map(({ door }) => door));
 	const clients = await gather(world, seed);
 	const enough = new AbortController();
 	const lives = clients.map((client) => client.live(ACT_EVERY_MS, enough.signal));
