@@ -11,12 +11,11 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { afterAll, afterEach, beforeAll, expect, test as anyTest, type TestContext } from 'vitest';
 import type { AppRouter } from '#lib/server/trpc/router.ts';
 import { searchable } from '#lib/shared/text.ts';
-import { anyFreePort } from '../../scripts/lib/ports.ts';
 import { findChromium } from '../../scripts/lib/chromium.ts';
 import { launchBrowser } from '../setup/browser.ts';
 import { freshDatabase, type FreshDatabase } from '../setup/database.ts';
 import { startServer, type RunningServer } from '../setup/server.ts';
-import { Network } from './network.ts';
+import { Network, steadyPort } from './network.ts';
 import { POLL, Screen, type Account } from './people.ts';
 
 /** Without a Chromium each test is skipped, by its name. */
@@ -73,7 +72,7 @@ export class Stage {
 	async open(): Promise<void> {
 		this.#database = await freshDatabase();
 		this.sql = postgres(this.#database.url, { max: 2, onnotice: () => undefined });
-		this.#serverPort = await anyFreePort();
+		this.#serverPort = await steadyPort();
 		this.url = `http://localhost:${this.#serverPort}`;
 		if (this.#options.withNetwork) {
 			this.network = await Network.before(this.#serverPort);
