@@ -86,6 +86,9 @@ export default defineConfig(
 			'@typescript-eslint/no-unsafe-return': 'off'
 		}
 	},
-	{ files: ['scripts/**', 'tests/torture/**', 'bench/**', 'src/entry.ts'], rules: { 'no-console': 'off' } },
+	{
+		files: ['scripts/**', 'tests/torture/**', 'bench/**', 'src/entry.ts'],
+		rules: { 'no-console': 'off' }
+	},
 	{ files: ['eslint.config.js'], extends: [ts.configs.disableTypeChecked] }
 );

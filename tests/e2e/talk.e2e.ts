@@ -165,7 +165,7 @@ test('a third person learns nothing: by no procedure, id, address or stream', as
 	for (const [name, call] of Object.entries(refused)) {
 		const answer = await call().then(
 			() => 'allowed',
-			(error: { data?: { reason?: string } }) => error.data?.reason
+			(error: unknown) => (error as { data?: { reason?: string } }).data?.reason
 		);
 		expect([name, answer]).toEqual([name, 'not_found']);
 	}
