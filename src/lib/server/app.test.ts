@@ -1,6 +1,6 @@
 /** The doors of the app over real HTTP, the outsider first. */
 import { createServer, get, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StreamEvent } from '#lib/shared/events.ts';
@@ -246,6 +246,32 @@ describe('a stream', () => {
 		} finally {
 			await site.close();
 		}
+	});
+
+	test('waits for its turn on a connection whose last answer is not quite over', async () => {
+		const { cookie } = await signUp(first);
+		// A browser asks again once it has the last byte; the server may end that answer a little later.
+		const socket = connect(Number(new URL(first.url).port), '127.0.0.1');
+		let heard = '';
+		socket.setEncoding('utf8').on('data', (text: string) => (heard += text));
+		const body = JSON.stringify({ login: 'nobody', password: 'takes a while to check' });
+		socket.write(
+			[
+				'POST /trpc/accounts.signIn HTTP/1.1',
+				`host: ${new URL(first.url).host}`,
+				`origin: ${first.url}`,
+				'content-type: application/json',
+				`content-length: ${body.length}`,
+				'',
+				`${body}GET /events HTTP/1.1`,
+				`host: ${new URL(first.url).host}`,
+				`cookie: ${cookie}`,
+				'\r\n'
+			].join('\r\n')
+		);
+		await expect.poll(() => heard, { timeout: 10_000 }).toContain('stream.opened');
+		expect(heard).toMatch(/^HTTP\/1\.1 401 [^]+\nHTTP\/1\.1 200 [^]+stream\.opened/);
+		socket.destroy();
 	});
 
 	test('is told when the server stops, and when to come back', async () => {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
 import { readEnv, type Env } from '#env';
 import {
@@ -105,7 +106,8 @@ export class App {
 		if (req.method !== 'GET') return answer(res, 405, 'Only GET.', env);
 		const session = await this.#session(req.headers.cookie);
 		if (!session) return answer(res, 401, 'not_signed_in', env);
-		if (res.destroyed) return;
+		await turnOf(res, req.socket);
+		if (req.socket.destroyed) return;
 		const listener = { personId: session.viewer.id, sessionId: session.id };
 		const onSlow = () => metrics.slowStreams.add();
 		const stream = new SocketStream(req, res, listener, env.STREAM_BUFFER_KIB * 1024, onSlow);
@@ -214,6 +216,18 @@ export class App {
 }
 
 export type Caller = ReturnType<typeof createCaller>;
+
+/**
+ * Who has all of the last answer may ask again before we have ended it (a file ends one reading after
+ * its last byte). The socket belongs to that answer until then, and streams write to it directly.
+ */
+async function turnOf(res: ServerResponse, socket: Socket): Promise<void> {
+	if (res.socket) return;
+	await new Promise<void>((resolve) => {
+		res.once('socket', () => resolve());
+		socket.once('close', () => resolve());
+	});
+}
 
 function answer(
 	res: ServerResponse,
