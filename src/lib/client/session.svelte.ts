@@ -20,9 +20,12 @@ import { Timeline } from './messages/timeline.svelte.ts';
 import type { Api } from './sync/api.ts';
 import { Connection } from './sync/connection.svelte.ts';
 import { SyncEngine } from './sync/engine.ts';
+import { askServer, PollSource } from './sync/poll.ts';
+import { SharedStream, type ChannelLike } from './sync/shared-stream.ts';
 import { ReplicaStore } from './sync/store.svelte.ts';
 import { EventStream, type EventSourceLike, type StreamState } from './sync/stream.ts';
-import { api as serverApi, onSignedOut } from './trpc.ts';
+import { browserChannel, browserLocks } from './sync/tabs.ts';
+import { api as serverApi, onSignedOut, speakFor } from './trpc.ts';
 
 /** What the server renders the first page from. */
 export interface SessionData {
@@ -36,6 +39,10 @@ export interface SessionData {
 export interface SessionEdges {
 	api?: Api;
 	connect?: () => EventSourceLike;
+	poll?: () => EventSourceLike;
+	/** Null where the browser has none: then each tab has a stream of its own. */
+	locks?: Pick<LockManager, 'request'> | null;
+	channel?: ((name: string) => ChannelLike) | null;
 }
 
 export class Session {
@@ -50,7 +57,7 @@ export class Session {
 	readonly #store: ReplicaStore;
 	readonly #history: History;
 	readonly #engine: SyncEngine;
-	readonly #stream: EventStream;
+	readonly #stream: SharedStream;
 	readonly #timelines = new Map<string, Timeline>();
 	#ended = $state(false);
 	#prefetched = false;
@@ -73,8 +80,18 @@ export class Session {
 			since: (input) => api.sync.since.mutate(input),
 			onCaughtUp: () => this.#caughtUp()
 		});
-		this.#stream = new EventStream({
-			connect: edges.connect ?? (() => new EventSource('/events')),
+		this.#stream = new SharedStream({
+			name: `tertulia.stream.${viewer.id}`,
+			own: (hearing) =>
+				new EventStream({
+					connect: edges.connect ?? (() => new EventSource(`/events?person=${viewer.id}`)),
+					poll:
+						edges.poll ??
+						(() => new PollSource({ ask: askServer(viewer.id), known: () => this.#store.replica })),
+					...hearing
+				}),
+			locks: edges.locks === undefined ? browserLocks() : edges.locks,
+			channel: edges.channel === undefined ? browserChannel() : edges.channel,
 			onEvent: (event) => {
 				if (event.type === 'session.ended') this.#confirmEnd();
 				else this.#engine.receive(event);
@@ -142,6 +159,7 @@ export class Session {
 		on(document, 'visibilitychange', () => {
 			if (document.visibilityState === 'visible') this.#stream.wake();
 		});
+		speakFor(this.viewer.id);
 		undo.push(onSignedOut(() => this.#end()));
 		this.drafts.load();
 		undo.push(this.outbox.start());

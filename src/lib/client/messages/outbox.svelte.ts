@@ -15,6 +15,7 @@
  */
 import { uuidv7 } from 'uuidv7';
 import { errorDetails, errorReason } from '#lib/client/trpc.ts';
+import { browserLocks } from '#lib/client/sync/tabs.ts';
 import { backoff, type Random } from '#lib/client/sync/backoff.ts';
 import type { ReplicaStore } from '#lib/client/sync/store.svelte.ts';
 import type { ErrorCode } from '#lib/shared/errors.ts';
@@ -327,8 +328,4 @@ export class Outbox {
 		else entries.delete(entry.conversationId);
 		this.#entries = entries;
 	}
-}
-
-function browserLocks(): Pick<LockManager, 'request'> | null {
-	return (typeof navigator !== 'undefined' && navigator.locks) || null;
 }
