@@ -55,6 +55,7 @@ export class Outbox {
 	readonly #random: Random;
 	#entries: ReadonlyMap<string, readonly OutgoingMessage[]> = $state.raw(new Map());
 	#slowedUntil = $state(0);
+	#keeps = $state(true);
 
 	#running = false;
 	readonly #draining = new Set<string>();
@@ -104,7 +105,7 @@ export class Outbox {
 			createdAt: Date.now(),
 			state: 'pending'
 		};
-		this.#storage.save(entry);
+		this.#keeps = this.#storage.save(entry);
 		this.#put(entry);
 		this.#drain(conversationId);
 		return id;
@@ -126,6 +127,19 @@ export class Outbox {
 		if (this.#inFlight.has(id) || this.#confirmed.has(id)) return;
 		this.#storage.remove(id);
 		this.#remove(id);
+	}
+
+	/** Forgets everything that this page shows as unsent. */
+	discardAll(): void {
+		for (const { id } of [...this.#entries.values()].flat()) {
+			this.#storage.remove(id);
+			this.#remove(id);
+		}
+	}
+
+	/** False where storage is full or forbidden: then what is unsent is lost with the page. */
+	get keeps(): boolean {
+		return this.#keeps;
 	}
 
 	/** Brings back what an earlier page left and begins to send; returns what stops it. */
