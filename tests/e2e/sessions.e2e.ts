@@ -47,14 +47,12 @@ test('a session that is ended elsewhere goes dark at once, and its stream with i
 test('all other sessions end together', async () => {
 	const ana = await stage.person('Ana Everywhere');
 	const others = [await stage.anotherDevice(ana), await stage.anotherDevice(ana)];
+	for (const other of others) other.expectErrors(REFUSED);
 	await ana.goto('/settings');
 	await ana.button(en.settings.endOthers).click();
 	const dialog = ana.page.getByRole('alertdialog');
 	await dialog.getByRole('button', { name: en.settings.endOthers }).click();
-	for (const other of others) {
-		other.expectErrors(REFUSED);
-		await isDark(other);
-	}
+	for (const other of others) await isDark(other);
 	await ana.page.getByText(en.settings.othersEnded).waitFor();
 });
 
