@@ -1,5 +1,4 @@
-import { PATIENCE_MS } from './stage.ts';
-import type { Screen } from './people.ts';
+import { POLL, type Screen } from './people.ts';
 
 export interface Listener {
 	/** Every byte that the stream has said. */
@@ -27,7 +26,7 @@ export async function listen(url: string, { context }: Screen): Promise<Listener
 	const reading = (async () => {
 		const decoder = new TextDecoder();
 		for await (const bytes of answer.body!) {
-			text += decoder.decode(bytes as Uint8Array, { stream: true });
+			text += decoder.decode(bytes, { stream: true });
 			wake();
 		}
 	})()
@@ -39,7 +38,7 @@ export async function listen(url: string, { context }: Screen): Promise<Listener
 		});
 
 	const until = async (isTrue: () => boolean, what: string) => {
-		const timeout = AbortSignal.timeout(PATIENCE_MS);
+		const timeout = AbortSignal.timeout(POLL.timeout);
 		while (!isTrue()) {
 			if (over) throw new Error(`The stream ended without ${what}:\n${text}`);
 			await new Promise<void>((resolve, reject) => {

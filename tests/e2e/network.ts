@@ -1,6 +1,14 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { anyFreePort } from '../../scripts/lib/ports.ts';
+import { freePortFrom } from '../../scripts/lib/ports.ts';
+
+/**
+ * Below those that systems give to outgoing connections. Such a connection to a port on which nobody
+ * listens (`localhost` is tried on `::1` first, or the server is down) can get that very port as its
+ * own, and then talks to itself.
+ */
+export const steadyPort = () => freePortFrom(randomInt(10_000, 20_000));
 
 /** The way between the browsers and the server, byte for byte, until it is cut. */
 export class Network {
@@ -19,7 +27,7 @@ export class Network {
 	}
 
 	static async before(serverPort: number): Promise<Network> {
-		const network = new Network(await anyFreePort(), serverPort);
+		const network = new Network(await steadyPort(), serverPort);
 		network.#server.listen(network.port, 'localhost');
 		await once(network.#server, 'listening');
 		return network;

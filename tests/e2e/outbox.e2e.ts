@@ -86,7 +86,7 @@ describe('what is sent', () => {
 				}
 			}
 			if (down > 0) await stage.startServer();
-			console.info(`Seed ${SEED}:`, happened);
+			console.warn(`Seed ${SEED}: ${JSON.stringify(happened)}`);
 
 			const all = ['Before.', ...said];
 			await eventually(storedIn(stage, conversationId)).toEqual(all);

@@ -1,6 +1,10 @@
 /** What a person sees and does, in a person's words. Everything is found by role and name. */
 import type { BrowserContext, Locator, Page } from 'playwright';
+import { expect } from 'vitest';
 import { en } from '#lib/client/i18n/en.ts';
+
+/** The machine may be busy: facts are waited for, and no test is about how long they take. */
+export const POLL = { timeout: 30_000, interval: 50 };
 
 export interface Account {
 	name: string;
@@ -34,6 +38,13 @@ export class Screen {
 	/** What the console will say of the answer that a test provokes. */
 	expectErrors(...patterns: RegExp[]): void {
 		this.expected.push(...patterns);
+	}
+
+	/** Until nothing moves any more. */
+	async settles(): Promise<void> {
+		await this.page.evaluate(() =>
+			Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {})))
+		);
 	}
 
 	// --- At the door -----------------------------------------------------------------------------
@@ -78,8 +89,15 @@ export class Screen {
 
 	/** Opens a menu and takes something from it. */
 	async chooseFrom(button: Locator, item: string): Promise<void> {
-		await button.click();
-		await this.page.getByRole('menuitem', { name: item, exact: true }).click();
+		const entry = this.page.getByRole('menuitem', { name: item, exact: true });
+		// A button that was drawn by the server may not be alive yet.
+		await expect
+			.poll(async () => {
+				if (!(await entry.isVisible())) await button.click();
+				return entry.isVisible();
+			}, POLL)
+			.toBe(true);
+		await entry.click();
 	}
 
 	// --- The list --------------------------------------------------------------------------------
@@ -94,9 +112,7 @@ export class Screen {
 
 	/** The conversation of this name in the list. */
 	row(title: string): Locator {
-		return this.list
-			.getByRole('link')
-			.filter({ has: this.page.getByText(title, { exact: true }) });
+		return this.list.getByRole('link').filter({ has: this.page.getByText(title, { exact: true }) });
 	}
 
 	/** The badge of a conversation in the list. */

@@ -63,11 +63,14 @@ test('signing out leaves nothing behind, in no tab', async () => {
 	await ana.say('Until tomorrow.');
 	await ana.hasSent('Until tomorrow.');
 	const tab = await stage.anotherTab(ana);
-	tab.expectErrors(REFUSED);
+	// The stream ends with the session, and each page makes sure that it is over.
+	for (const screen of [ana, tab]) screen.expectErrors(REFUSED);
 	await tab.goto(ana.path);
 	await tab.sees('Until tomorrow.');
 
 	await ana.signOut();
+	// By one's own wish, which needs no explanation.
+	expect(new URL(ana.page.url()).search).toBe('');
 	await isDark(ana, 'Until tomorrow.', bruno.name);
 	await isDark(tab, 'Until tomorrow.', bruno.name);
 	await ana.page.goBack();

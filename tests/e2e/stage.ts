@@ -11,23 +11,18 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { afterAll, afterEach, beforeAll, expect, test as anyTest, type TestContext } from 'vitest';
 import type { AppRouter } from '#lib/server/trpc/router.ts';
 import { searchable } from '#lib/shared/text.ts';
-import { anyFreePort } from '../../scripts/lib/ports.ts';
 import { findChromium } from '../../scripts/lib/chromium.ts';
 import { launchBrowser } from '../setup/browser.ts';
 import { freshDatabase, type FreshDatabase } from '../setup/database.ts';
 import { startServer, type RunningServer } from '../setup/server.ts';
-import { Network } from './network.ts';
-import { Screen, type Account } from './people.ts';
+import { Network, steadyPort } from './network.ts';
+import { POLL, Screen, type Account } from './people.ts';
 
 /** Without a Chromium each test is skipped, by its name. */
 export const test = anyTest.skipIf(!findChromium());
 
-/** The machine may be busy: facts are waited for, and no test is about how long they take. */
-export const PATIENCE_MS = 30_000;
-
 /** Waits until what is asked for becomes true: `await eventually(() => …).toBe(…)`. */
-export const eventually = <T>(ask: () => T | Promise<T>) =>
-	expect.poll(ask, { timeout: PATIENCE_MS, interval: 50 });
+export const eventually = <T>(ask: () => T | Promise<T>) => expect.poll(ask, POLL);
 
 export type Api = ReturnType<typeof createTRPCClient<AppRouter>>;
 
@@ -77,7 +72,7 @@ export class Stage {
 	async open(): Promise<void> {
 		this.#database = await freshDatabase();
 		this.sql = postgres(this.#database.url, { max: 2, onnotice: () => undefined });
-		this.#serverPort = await anyFreePort();
+		this.#serverPort = await steadyPort();
 		this.url = `http://localhost:${this.#serverPort}`;
 		if (this.#options.withNetwork) {
 			this.network = await Network.before(this.#serverPort);
@@ -122,10 +117,14 @@ export class Stage {
 			timezoneId: 'Europe/Madrid',
 			...options
 		});
-		context.setDefaultTimeout(PATIENCE_MS);
-		context.setDefaultNavigationTimeout(PATIENCE_MS);
+		context.setDefaultTimeout(POLL.timeout);
+		context.setDefaultNavigationTimeout(POLL.timeout);
 		this.#contexts.push(context);
 		return context;
+	}
+
+	get databaseUrl(): string {
+		return this.#database.url;
 	}
 
 	/** Somebody who has never been here, with an empty page. */
@@ -143,10 +142,16 @@ export class Stage {
 
 	/** The same person, signed in on another device. */
 	async anotherDevice(of: Screen, options?: BrowserContextOptions): Promise<Screen> {
-		const screen = await this.#screen(of.account, await this.browse(options));
-		const { username: login, password } = of.account;
-		await apiOf(this.url, screen.context).accounts.signIn.mutate({ login, password });
+		const screen = await this.signedIn(of.account, options);
 		await screen.goto('/chats');
+		return screen;
+	}
+
+	/** Signed in, with an empty page. */
+	async signedIn(account: Account, options?: BrowserContextOptions): Promise<Screen> {
+		const screen = await this.#screen(account, await this.browse(options));
+		const { username: login, password } = account;
+		await apiOf(this.url, screen.context).accounts.signIn.mutate({ login, password });
 		return screen;
 	}
 
@@ -195,7 +200,12 @@ export class Stage {
 
 function accountOf(name: string): Account {
 	const username = searchable(name).replace(/[^a-z0-9]+/g, '.');
-	return { name, username, email: `${username}@example.test`, password: `${username} at the table` };
+	return {
+		name,
+		username,
+		email: `${username}@example.test`,
+		password: `${username} at the table`
+	};
 }
 
 function apiOf(url: string, context: BrowserContext): Api {
@@ -205,12 +215,12 @@ function apiOf(url: string, context: BrowserContext): Api {
 				url: `${url}/trpc`,
 				// Through the browser's own jar: it keeps the cookies that come back.
 				fetch: async (target, init) => {
-					const answer = await context.request.fetch(target.toString(), {
+					const answer = await context.request.fetch(String(target as string | URL), {
 						method: init?.method ?? 'GET',
 						headers: { ...(init?.headers as Record<string, string>), origin: url },
 						...(typeof init?.body === 'string' && { data: init.body })
 					});
-					return new Response(await answer.body(), { status: answer.status() });
+					return new Response(await answer.text(), { status: answer.status() });
 				}
 			})
 		]

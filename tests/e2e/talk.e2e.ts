@@ -151,8 +151,7 @@ test('a third person learns nothing: by no procedure, id, address or stream', as
 			api.messages.send.mutate({ id: message!.id, conversationId, body: secret }),
 		members: () => api.conversations.members.query({ conversationId }),
 		rename: () => api.conversations.rename.mutate({ conversationId, name: 'Mine' }),
-		'add oneself': () =>
-			api.conversations.addPeople.mutate({ conversationId, personIds: [eveId] }),
+		'add oneself': () => api.conversations.addPeople.mutate({ conversationId, personIds: [eveId] }),
 		remove: () => api.conversations.removePerson.mutate({ conversationId, personId: brunoId }),
 		leave: () => api.conversations.leave.mutate({ conversationId }),
 		markRead: () => api.conversations.markRead.mutate({ conversationId, seq: 1 }),
@@ -166,7 +165,7 @@ test('a third person learns nothing: by no procedure, id, address or stream', as
 	for (const [name, call] of Object.entries(refused)) {
 		const answer = await call().then(
 			() => 'allowed',
-			(error: { data?: { reason?: string } }) => error.data?.reason
+			(error: unknown) => (error as { data?: { reason?: string } }).data?.reason
 		);
 		expect([name, answer]).toEqual([name, 'not_found']);
 	}

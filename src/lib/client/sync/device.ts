@@ -146,7 +146,7 @@ export class DeviceReplica {
 			for (const [id, state] of replica.conversations) {
 				const last = before.conversations.get(id);
 				if (last === state) continue;
-				const request: IDBRequest<Kept | undefined> = stores.conversations.get(id);
+				const request = stores.conversations.get(id) as IDBRequest<Kept | undefined>;
 				const there = await answered(request);
 				if (writeConversation(stores, state, last, there?.version)) saved.set(id, state);
 			}
@@ -285,10 +285,8 @@ const storesOf = (transaction: IDBTransaction): Record<StoreName, IDBObjectStore
 	messages: transaction.objectStore('messages')
 });
 
-function all<Row>(store: IDBObjectStore): Promise<Row[]> {
-	const request: IDBRequest<Row[]> = store.getAll();
-	return answered(request);
-}
+const all = <Row>(store: IDBObjectStore): Promise<Row[]> =>
+	answered(store.getAll() as IDBRequest<Row[]>);
 
 function answered<Result>(request: IDBRequest<Result>): Promise<Result> {
 	return new Promise((resolve, reject) => {

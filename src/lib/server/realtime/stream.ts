@@ -16,6 +16,8 @@ export interface Stream extends Listener {
 	/** Ends politely, after what was written. */
 	end(): void;
 	readonly closed: boolean;
+	/** Bytes that were written and have not left yet, where that can be told. */
+	readonly buffered?: number;
 	onClose(listener: () => void): void;
 }
 
@@ -40,10 +42,18 @@ export class SocketStream implements Stream {
 	readonly #socket: Socket;
 	readonly #chunked: boolean;
 	readonly #bufferMax: number;
+	readonly #onSlow: (() => void) | undefined;
 	#closed = false;
 
-	/** `bufferMax`: bytes that a slow reader may leave before it is cut off. */
-	constructor(req: IncomingMessage, res: ServerResponse, listener: Listener, bufferMax: number) {
+	/** `bufferMax`: bytes that a slow reader may leave before it is cut off, and `onSlow` is told. */
+	constructor(
+		req: IncomingMessage,
+		res: ServerResponse,
+		listener: Listener,
+		bufferMax: number,
+		onSlow?: () => void
+	) {
+		this.#onSlow = onSlow;
 		this.personId = listener.personId;
 		this.sessionId = listener.sessionId;
 		this.#res = res;
@@ -61,12 +71,17 @@ export class SocketStream implements Stream {
 		return this.#closed;
 	}
 
+	get buffered(): number {
+		return this.#closed ? 0 : this.#socket.writableLength;
+	}
+
 	write(frame: Frame): void {
 		if (this.#closed) return;
 		if (this.#socket.writableLength > this.#bufferMax) {
 			// Memory per stream is bounded. The client comes back and syncs: nothing is lost.
 			this.#closed = true;
 			this.#socket.destroy();
+			this.#onSlow?.();
 			return;
 		}
 		this.#socket.write(this.#chunked ? frame.chunked : frame.bare);
