@@ -207,10 +207,11 @@ describe('several tabs', () => {
 		const tab = await stage.anotherTab(ana);
 		await tab.goto(ana.path);
 		stage.network.swallowStreams();
-		for (const screen of [ana, bruno]) {
-			await screen.page.getByText(en.connection.reconnecting).waitFor();
-			await screen.page.getByText(en.connection.reconnecting).waitFor({ state: 'detached' });
-		}
+		const comesBack = async ({ page }: Screen) => {
+			await page.getByText(en.connection.reconnecting).waitFor();
+			await page.getByText(en.connection.reconnecting).waitFor({ state: 'detached' });
+		};
+		await Promise.all([ana, bruno].map(comesBack));
 		const opened = stage.network.streams.ever;
 		await ana.say(...numbered('ana', 3));
 		await bruno.sees('ana 3');
