@@ -61,14 +61,14 @@ export async function measureOpening(): Promise<Measurement[]> {
 	);
 }
 
-interface Filled {
+export interface Filled {
 	/** The one of many messages. */
 	conversationId: string;
 	known: Known;
 }
 
 /** A long conversation and many short ones, numbered as the app would have done it. */
-async function fill(databaseUrl: string, viewerId: string): Promise<Filled> {
+export async function fill(databaseUrl: string, viewerId: string): Promise<Filled> {
 	const { sql, close } = openDatabase(databaseUrl, 1);
 	try {
 		await sql`

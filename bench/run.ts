@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { Problem, runScript } from '../scripts/lib/problem.ts';
 import { jsonLines, table, type Measurement } from './lib/measurement.ts';
 import { measureOpening } from './open.ts';
+import { measureOpeningInBrowser } from './open-client.ts';
 
 interface Benchmark {
 	what: string;
@@ -13,6 +14,10 @@ const BENCHMARKS: Record<string, Benchmark> = {
 	open: {
 		what: 'Server time to open a conversation of 100,000 messages, and to sync 300 of them',
 		measure: measureOpening
+	},
+	'open-client': {
+		what: 'From navigation or click to the list and the messages on the screen, in Chromium',
+		measure: measureOpeningInBrowser
 	}
 };
 

@@ -16,7 +16,9 @@ export class Network {
 	readonly #server: Server;
 	readonly #serverPort: number;
 	readonly #sockets = new Set<Socket>();
-	#state: 'whole' | 'answers lost' | 'cut' = 'whole';
+	readonly #streams = new Set<Socket>();
+	#opened = 0;
+	#state: 'whole' | 'answers lost' | 'streams lost' | 'cut' = 'whole';
 
 	private constructor(port: number, serverPort: number) {
 		this.port = port;
@@ -45,6 +47,17 @@ export class Network {
 		this.#state = 'answers lost';
 	}
 
+	/** As some proxies do: a stream is asked for, and nothing of it ever comes through. */
+	swallowStreams(): void {
+		this.#state = 'streams lost';
+		for (const socket of this.#streams) socket.destroy();
+	}
+
+	/** Event streams that are open now, and those that ever were. */
+	get streams(): { open: number; ever: number } {
+		return { open: this.#streams.size, ever: this.#opened };
+	}
+
 	mend(): void {
 		this.#state = 'whole';
 	}
@@ -67,13 +80,21 @@ export class Network {
 			from.on('error', () => undefined);
 			from.on('close', () => {
 				this.#sockets.delete(from);
+				this.#streams.delete(from);
 				to.destroy();
 			});
 		}
-		browser.on('data', (bytes) => server.write(bytes));
+		browser.on('data', (bytes) => {
+			if (bytes.toString('latin1').startsWith('GET /events')) {
+				this.#streams.add(browser);
+				this.#opened++;
+			}
+			server.write(bytes);
+		});
 		server.on('data', (bytes) => {
 			if (this.#state === 'whole') browser.write(bytes);
-			else browser.destroy();
+			else if (this.#state !== 'streams lost') browser.destroy();
+			else if (!this.#streams.has(browser)) browser.write(bytes);
 		});
 	}
 }

@@ -65,7 +65,7 @@ test('after any trouble the client shows what the server has, and each message o
 			const wire = new Wire(server);
 			const session = new Session(
 				{ viewer: VIEWER, bootstrap: server.since({ conversations: {} }), opening: null },
-				{ api: server.api, connect: () => wire.connect() }
+				{ api: server.api, connect: () => wire.connect(), poll: () => wire.connect() }
 			);
 			const stop = session.start();
 			const timeline = session.timeline(ID);

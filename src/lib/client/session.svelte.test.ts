@@ -32,7 +32,7 @@ function begin(server: FakeServer, withOpening = false) {
 			bootstrap: server.since({ conversations: {} }),
 			opening: withOpening ? opening : null
 		},
-		{ api: server.api, connect }
+		{ api: server.api, connect, poll: connect }
 	);
 	const latest = () => sources.at(-1) ?? new FakeSource();
 	return { session, sources, latest };

@@ -20,9 +20,14 @@ import { Timeline } from './messages/timeline.svelte.ts';
 import type { Api } from './sync/api.ts';
 import { Connection } from './sync/connection.svelte.ts';
 import { SyncEngine } from './sync/engine.ts';
+import { browserDevice } from './sync/device.ts';
+import { Memory } from './sync/memory.svelte.ts';
+import { askServer, PollSource } from './sync/poll.ts';
+import { SharedStream, type ChannelLike } from './sync/shared-stream.ts';
 import { ReplicaStore } from './sync/store.svelte.ts';
 import { EventStream, type EventSourceLike, type StreamState } from './sync/stream.ts';
-import { api as serverApi, onSignedOut } from './trpc.ts';
+import { browserChannel, browserLocks } from './sync/tabs.ts';
+import { api as serverApi, onSignedOut, speakFor } from './trpc.ts';
 
 /** What the server renders the first page from. */
 export interface SessionData {
@@ -36,6 +41,12 @@ export interface SessionData {
 export interface SessionEdges {
 	api?: Api;
 	connect?: () => EventSourceLike;
+	poll?: () => EventSourceLike;
+	/** Null where the browser has none: then each tab has a stream of its own. */
+	locks?: Pick<LockManager, 'request'> | null;
+	channel?: ((name: string) => ChannelLike) | null;
+	/** Null where the browser has none, or forbids it. */
+	device?: IDBFactory | null;
 }
 
 export class Session {
@@ -45,12 +56,13 @@ export class Session {
 	readonly connection = new Connection();
 	readonly outbox: Outbox;
 	readonly drafts: Drafts;
+	readonly memory: Memory;
 
 	readonly #api: Api;
 	readonly #store: ReplicaStore;
 	readonly #history: History;
 	readonly #engine: SyncEngine;
-	readonly #stream: EventStream;
+	readonly #stream: SharedStream;
 	readonly #timelines = new Map<string, Timeline>();
 	#ended = $state(false);
 	#prefetched = false;
@@ -66,6 +78,8 @@ export class Session {
 		this.#store = new ReplicaStore(withPeople(replica, [self]));
 		this.#store.windowOf = (id) => this.#timelines.get(id)?.span ?? null;
 		this.#history = new History(api.messages, this.#store);
+		const device = edges.device === undefined ? browserDevice() : edges.device;
+		this.memory = new Memory(viewer.id, this.#store, device);
 		if (opening) this.#adopt(opening);
 
 		this.#engine = new SyncEngine({
@@ -73,8 +87,18 @@ export class Session {
 			since: (input) => api.sync.since.mutate(input),
 			onCaughtUp: () => this.#caughtUp()
 		});
-		this.#stream = new EventStream({
-			connect: edges.connect ?? (() => new EventSource('/events')),
+		this.#stream = new SharedStream({
+			name: `tertulia.stream.${viewer.id}`,
+			own: (hearing) =>
+				new EventStream({
+					connect: edges.connect ?? (() => new EventSource(`/events?person=${viewer.id}`)),
+					poll:
+						edges.poll ??
+						(() => new PollSource({ ask: askServer(viewer.id), known: () => this.#store.replica })),
+					...hearing
+				}),
+			locks: edges.locks === undefined ? browserLocks() : edges.locks,
+			channel: edges.channel === undefined ? browserChannel() : edges.channel,
 			onEvent: (event) => {
 				if (event.type === 'session.ended') this.#confirmEnd();
 				else this.#engine.receive(event);
@@ -141,13 +165,25 @@ export class Session {
 		on(window, 'offline', () => this.#stream.distrust());
 		on(document, 'visibilitychange', () => {
 			if (document.visibilityState === 'visible') this.#stream.wake();
+			else this.memory.flush();
 		});
+		on(window, 'pagehide', () => this.memory.flush());
+		speakFor(this.viewer.id);
 		undo.push(onSignedOut(() => this.#end()));
 		this.drafts.load();
 		undo.push(this.outbox.start());
-		this.#stream.open();
+		let stopped = false;
+		const connect = () => {
+			if (!stopped) this.#stream.open();
+		};
+		// The first sync asks for what has changed since what was kept.
+		const recalled = this.memory.recall();
+		if (this.memory.exists) void recalled.then(connect);
+		else connect();
 		return () => {
+			stopped = true;
 			for (const step of undo) step();
+			this.memory.stop();
 			this.#stream.close();
 			this.#engine.stop();
 			this.connection.rest();
@@ -167,9 +203,26 @@ export class Session {
 		this.#api.accounts.viewer.query().catch(() => this.#end());
 	}
 
+	/**
+	 * The viewer has signed out here, and knew what would be lost. What another tab has put into the
+	 * outbox since is not discarded: it waits for the same person to come back.
+	 */
+	forget(): void {
+		this.#halt();
+		this.outbox.discardAll();
+		this.#wipe();
+	}
+
 	#end(): void {
+		if (this.#ended) return;
 		this.#ended = true;
 		this.#halt();
+		this.#wipe();
+	}
+
+	#wipe(): void {
+		this.drafts.wipe();
+		this.memory.wipe();
 	}
 
 	#streamBecame(state: StreamState): void {

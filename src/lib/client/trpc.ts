@@ -30,12 +30,23 @@ const noticeSignedOut: TRPCLink<AppRouter> =
 			})
 		);
 
+let speaker: string | undefined;
+
+/**
+ * For whom this page speaks from now on. Whoever signs in later in another tab has the same cookie
+ * jar: the server refuses what this page then says, and the page ends.
+ */
+export function speakFor(personId: string): void {
+	speaker = personId;
+}
+
 export const api = createTRPCClient<AppRouter>({
 	links: [
 		noticeSignedOut,
 		httpBatchLink({
 			url: '/trpc',
 			maxURLLength: 4000,
+			headers: () => (speaker === undefined ? {} : { 'x-tertulia-person': speaker }),
 			fetch: (url, options) => fetch(url, { ...options, signal: withTimeout(options?.signal) })
 		})
 	]

@@ -4,6 +4,7 @@ import { connect, type AddressInfo } from 'node:net';
 import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StreamEvent } from '#lib/shared/events.ts';
+import type { SyncAnswer } from '#lib/shared/sync.ts';
 import { testApp, type TestApp } from './testing.ts';
 
 interface Site {
@@ -210,6 +211,154 @@ describe('a person', () => {
 		expect(here.types.at(-1)).toBe('session.ended');
 		expect(there.types.at(-1)).toBe('session.ended');
 		expect((await listen(second, cookie)).response.statusCode).toBe(401);
+	});
+});
+
+describe('long polling', () => {
+	interface Known {
+		conversations: Record<string, number>;
+		personVersion: number;
+	}
+
+	async function poll(
+		site: Site,
+		known: Known,
+		headers: Record<string, string>,
+		opening = false
+	): Promise<{ status: number; events: StreamEvent[] }> {
+		const response = await fetch(`${site.url}/events/poll`, {
+			method: 'POST',
+			headers: { origin: site.url, ...headers },
+			body: JSON.stringify({ ...known, opening })
+		});
+		const parts = (await response.text()).split('\n\n').slice(0, -1);
+		const events = parts.map((part) => JSON.parse(part.slice('data: '.length)) as StreamEvent);
+		return { status: response.status, events };
+	}
+
+	async function pair() {
+		const [ana, ben] = [await signUp(first), await signUp(first)];
+		const cookie = { cookie: ana.cookie };
+		const started = await call(first, 'conversations.startDirect', { personId: ben.id }, cookie);
+		const { snapshot } = started.result as { snapshot: { conversation: { id: string } } };
+		const conversationId = snapshot.conversation.id;
+		const known = async ({ cookie }: { cookie: string }): Promise<Known> => {
+			const since = await call(first, 'sync.since', { conversations: {} }, { cookie });
+			const { snapshots, personVersion } = since.result as SyncAnswer;
+			return {
+				conversations: Object.fromEntries(
+					snapshots.map(({ conversation, version }) => [conversation.id, version])
+				),
+				personVersion
+			};
+		};
+		const say = (body: string) =>
+			call(first, 'messages.send', { id: uuidv7(), conversationId, body }, cookie);
+		return { ana, ben, conversationId, known, say };
+	}
+
+	/** The request is open, and hears everything. */
+	const waiting = (site: Site, count: number) =>
+		expect.poll(() => site.app.services.realtime.hub.streamCount).toBe(count);
+
+	test('answers what was missed at once, and what happens when it happens', async () => {
+		const { ben, known, say } = await pair();
+		const before = await known(ben);
+		await say('Missed.');
+		const missed = await poll(second, before, ben);
+		expect(missed.events).toMatchObject([{ type: 'conversation.advanced' }]);
+		expect(JSON.stringify(missed.events)).toContain('Missed.');
+
+		const now = await known(ben);
+		expect(await poll(second, now, ben, true)).toMatchObject({
+			events: [{ type: 'stream.opened' }]
+		});
+		const answer = poll(second, now, ben);
+		await waiting(second, 1);
+		await say('Live.');
+		expect(JSON.stringify((await answer).events)).toContain('Live.');
+		await waiting(second, 0);
+	});
+
+	test('asks for a sync where events cannot tell what was missed', async () => {
+		const { ben, known, conversationId } = await pair();
+		const now = await known(ben);
+		const opened = [{ type: 'stream.opened' }];
+		const unknown = { ...now, conversations: {} };
+		expect((await poll(first, unknown, ben)).events).toMatchObject(opened);
+		const elsewhere = { ...now, personVersion: now.personVersion - 1 };
+		expect((await poll(first, elsewhere, ben)).events).toMatchObject(opened);
+		const gone = { ...now, conversations: { ...now.conversations, [uuidv7()]: 1 } };
+		const { events } = await poll(first, gone, ben);
+		expect(events).toMatchObject(opened);
+		expect(JSON.stringify(events)).not.toContain(conversationId);
+	});
+
+	test('tells an outsider nothing, whatever is named', async () => {
+		const { ana, conversationId, say } = await pair();
+		const eve = await signUp(first);
+		const curious = { conversations: { [conversationId]: 0 }, personVersion: 0 };
+		const named = await poll(first, curious, eve);
+		expect(named.events).toEqual([{ type: 'stream.opened' }]);
+
+		const answer = poll(second, { conversations: {}, personVersion: 0 }, eve);
+		await waiting(second, 1);
+		await say('Not for Eve.');
+		const own = { id: uuidv7(), name: 'Hers', personIds: [ana.id] };
+		await call(first, 'conversations.createGroup', own, { cookie: eve.cookie });
+		const { events } = await answer;
+		expect(events.length).toBeGreaterThan(0);
+		expect(JSON.stringify(events)).not.toContain(conversationId);
+		expect(JSON.stringify(events)).not.toContain('Not for Eve.');
+	});
+
+	test('is refused without a session, from another site, and for somebody else', async () => {
+		const { ana, ben, known } = await pair();
+		const now = await known(ben);
+		expect(await poll(first, now, {})).toMatchObject({ status: 401, events: [] });
+		const evil = { cookie: ben.cookie, origin: 'https://evil.example' };
+		expect(await poll(first, now, evil)).toMatchObject({ status: 403, events: [] });
+		const other = { cookie: ana.cookie, 'x-tertulia-person': ben.id };
+		expect(await poll(first, now, other)).toMatchObject({ status: 401, events: [] });
+	});
+
+	test('hears the end of the session, and nothing after it', async () => {
+		const { ben, known } = await pair();
+		const answer = poll(second, await known(ben), ben);
+		await waiting(second, 1);
+		await call(first, 'accounts.signOut', null, { cookie: ben.cookie });
+		expect((await answer).events.map(({ type }) => type)).toEqual(['session.ended']);
+		await waiting(second, 0);
+	});
+
+	test('lets go of the stream of who has gone away', async () => {
+		const { ben, known } = await pair();
+		const gone = new AbortController();
+		const asked = fetch(`${second.url}/events/poll`, {
+			method: 'POST',
+			headers: { origin: second.url, cookie: ben.cookie },
+			body: JSON.stringify({ ...(await known(ben)), opening: false }),
+			signal: gone.signal
+		});
+		await waiting(second, 1);
+		gone.abort();
+		await expect(asked).rejects.toThrow();
+		await waiting(second, 0);
+	});
+});
+
+describe('a page that was left open while somebody else signed in', () => {
+	test('neither speaks for them nor hears what is theirs', async () => {
+		const [ana, ben] = [await signUp(first), await signUp(first)];
+		const headers = { cookie: ben.cookie, 'x-tertulia-person': ana.id };
+		const answer = await call(first, 'sync.since', { conversations: {} }, headers);
+		expect(answer).toMatchObject({ status: 401, reason: 'not_signed_in' });
+		const own = { cookie: ben.cookie, 'x-tertulia-person': ben.id };
+		expect((await call(first, 'sync.since', { conversations: {} }, own)).status).toBe(200);
+		const stream = await fetch(`${first.url}/events?person=${ana.id}`, {
+			headers: { cookie: ben.cookie }
+		});
+		expect(stream.status).toBe(401);
 	});
 });
 

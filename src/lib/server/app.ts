@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
 import { readEnv, type Env } from '#env';
+import { pollInput } from '#lib/shared/sync.ts';
 import {
 	deleteExpired,
 	findSession,
@@ -10,14 +11,16 @@ import {
 } from './accounts/sessions.ts';
 import { MessageWriter } from './messages/messages.ts';
 import { openDatabase } from './platform/db.ts';
-import { clientAddress, dataHeaders, originAllowed } from './platform/http.ts';
+import { clientAddress, dataHeaders, originAllowed, readJson } from './platform/http.ts';
 import { openLimiter } from './platform/limits.ts';
 import { openLog, type Log } from './platform/log.ts';
 import { mayReadMetrics } from './platform/metrics.ts';
 import type { HubOptions } from './realtime/hub.ts';
+import { PollStream } from './realtime/poll.ts';
 import { listenOn, Realtime, type Listen } from './realtime/realtime.ts';
 import { SocketStream } from './realtime/stream.ts';
 import type { Services } from './services.ts';
+import { opened, poll } from './sync/poll.ts';
 import { changeSource } from './sync/sync.ts';
 import type { Context, ViewerSession } from './trpc/context.ts';
 import { appRouter, createCaller } from './trpc/router.ts';
@@ -33,6 +36,8 @@ const EXPIRED_SESSIONS_MS = 3_600_000;
 /** What a request shows of who is asking. */
 export interface Asking {
 	cookie: string | undefined;
+	/** Whom the page believes to be signed in, where it says so. */
+	person?: string | undefined;
 	address: string;
 	userAgent: string;
 	setCookie(cookie: string): void;
@@ -77,7 +82,8 @@ export class App {
 	/** Answers what is the app's own; false leaves the request to SvelteKit. */
 	handle(req: IncomingMessage, res: ServerResponse): boolean {
 		const path = (req.url ?? '/').split('?', 1)[0] ?? '/';
-		if (path === '/events') void this.#guard(res, () => this.#stream(req, res));
+		if (path === '/events/poll') void this.#guard(res, () => this.#poll(req, res));
+		else if (path === '/events') void this.#guard(res, () => this.#stream(req, res));
 		else if (path.startsWith('/trpc/')) void this.#guard(res, () => this.#call(req, res, path));
 		else if (path === '/healthz') answer(res, 200, 'ok', this.services.env);
 		else if (path === '/readyz') void this.#guard(res, () => this.#ready(res));
@@ -104,7 +110,7 @@ export class App {
 	async #stream(req: IncomingMessage, res: ServerResponse): Promise<void> {
 		const { env, realtime, metrics } = this.services;
 		if (req.method !== 'GET') return answer(res, 405, 'Only GET.', env);
-		const session = await this.#session(req.headers.cookie);
+		const session = await this.#session(req.headers.cookie, claimedPerson(req));
 		if (!session) return answer(res, 401, 'not_signed_in', env);
 		await turnOf(res, req.socket);
 		if (req.socket.destroyed) return;
@@ -112,6 +118,26 @@ export class App {
 		const onSlow = () => metrics.slowStreams.add();
 		const stream = new SocketStream(req, res, listener, env.STREAM_BUFFER_KIB * 1024, onSlow);
 		await realtime.hub.open(stream);
+	}
+
+	/** For networks that swallow streams: a stream in pieces, each the answer to a request. */
+	async #poll(req: IncomingMessage, res: ServerResponse): Promise<void> {
+		const { env } = this.services;
+		if (req.method !== 'POST') return answer(res, 405, 'Only POST.', env);
+		if (!originAllowed('POST', req.headers, env.ORIGIN)) {
+			return answer(res, 403, 'origin_refused', env);
+		}
+		const session = await this.#session(req.headers.cookie, claimedPerson(req));
+		if (!session) return answer(res, 401, 'not_signed_in', env);
+		const input = pollInput.safeParse(await readJson(req, BODY_MAX));
+		if (!input.success) return answer(res, 400, 'invalid', env);
+		const listener = { personId: session.viewer.id, sessionId: session.id };
+		const stream = new PollStream(listener, env.STREAM_BUFFER_KIB * 1024);
+		res.on('close', () => stream.end());
+		const heard = input.data.opening ? opened() : await poll(this.services, stream, input.data);
+		if (res.destroyed) return;
+		const type = 'text/plain; charset=utf-8';
+		res.writeHead(200, { ...dataHeaders(env.ORIGIN), 'content-type': type }).end(heard);
 	}
 
 	async #call(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
@@ -135,6 +161,7 @@ export class App {
 			createContext: () =>
 				this.#contextOf({
 					cookie: req.headers.cookie,
+					person: claimedPerson(req),
 					address: clientAddress(req, env.TRUSTED_PROXIES),
 					userAgent: req.headers['user-agent'] ?? '',
 					setCookie: (cookie) => res.appendHeader('set-cookie', cookie)
@@ -181,20 +208,28 @@ export class App {
 		answer(res, 200, metrics.text(), env, 'text/plain; version=0.0.4; charset=utf-8');
 	}
 
-	async #contextOf({ cookie, address, userAgent, setCookie }: Asking): Promise<Context> {
+	async #contextOf({ cookie, person, address, userAgent, setCookie }: Asking): Promise<Context> {
 		const { env } = this.services;
 		return {
 			services: this.services,
-			session: await this.#session(cookie),
+			session: await this.#session(cookie, person),
 			address,
 			userAgent,
 			setSessionCookie: (token) => setCookie(sessionCookie(env, token).serialize())
 		};
 	}
 
-	async #session(cookieHeader: string | undefined): Promise<ViewerSession | null> {
+	/**
+	 * A page that was left open while somebody else signed in holds that person's cookie now: what it
+	 * says for its own person must not be taken for theirs, nor be given what is theirs.
+	 */
+	async #session(
+		cookieHeader: string | undefined,
+		person: string | undefined
+	): Promise<ViewerSession | null> {
 		const token = readSessionToken(this.services.env, cookieHeader);
-		return token ? findSession(this.services, token) : null;
+		const session = token ? await findSession(this.services, token) : null;
+		return person === undefined || person === session?.viewer.id ? session : null;
 	}
 
 	async #guard(res: ServerResponse, work: () => Promise<void>): Promise<void> {
@@ -213,6 +248,13 @@ export class App {
 			this.services.log.warn({ err: error }, 'Expired sessions could not be deleted.')
 		);
 	}
+}
+
+/** By a header, or, since an `EventSource` can set none, in the address. */
+function claimedPerson({ headers, url }: IncomingMessage): string | undefined {
+	const header = headers['x-tertulia-person'];
+	if (typeof header === 'string') return header;
+	return new URLSearchParams(url?.split('?', 2)[1]).get('person') ?? undefined;
 }
 
 export type Caller = ReturnType<typeof createCaller>;

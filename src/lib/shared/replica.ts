@@ -18,7 +18,7 @@ import type {
 } from './conversations.ts';
 import type { ConversationChange, ConversationDelta, PersonDelta, StreamEvent } from './events.ts';
 import type { MessagePage, MessageView, PageInput, PAGE_SIZE } from './messages.ts';
-import type { SyncAnswer } from './sync.ts';
+import type { DELTA_MAX, SyncAnswer } from './sync.ts';
 
 /** Messages cached per conversation; beyond it, all but the newest page and the window may go. */
 export const CACHE_MAX = 500;
@@ -26,6 +26,8 @@ export const CACHE_MAX = 500;
 const CACHE_TARGET = 400;
 /** Only the type is imported, so that zod stays out; the type is the number itself. */
 const PAGE: typeof PAGE_SIZE = 50;
+/** Changes past which the server gives a snapshot, and rows from before it are dropped. */
+const DELTA: typeof DELTA_MAX = 200;
 /** With more unread than this the newest page would not show the first of them in its place. */
 const UNREAD_ON_NEWEST_PAGE = 40;
 
@@ -390,6 +392,47 @@ export function applySync(replica: Replica, answer: SyncAnswer, asked: Replica):
 		replica: withPeople({ ...replica, conversations, personVersion }, named),
 		needsSync
 	};
+}
+
+/**
+ * Takes in what this device kept from an earlier visit. A conversation goes back to the version that
+ * was kept, with the newer rows of both: what its kept rows may lack is what changed since then, and
+ * that is what the next sync asks for.
+ *
+ * Left out is what has been left, what is too far behind, and what is ahead of the server: that was
+ * kept before the database was restored, or by another tab in this very moment.
+ */
+export function adoptKept(replica: Replica, kept: Replica): Replica {
+	if (kept.viewerId !== replica.viewerId) return replica;
+	const conversations = new Map(replica.conversations);
+	for (const [id, earlier] of kept.conversations) {
+		const now = conversations.get(id);
+		if (now && isKeptBefore(earlier, now)) conversations.set(id, goBackTo(earlier, now));
+	}
+	const people = [...kept.people.values()].filter(({ id }) => !replica.people.has(id));
+	return withPeople({ ...replica, conversations }, people);
+}
+
+export const isKeptBefore = (
+	{ version }: Pick<ConversationState, 'version'>,
+	now: ConversationState
+): boolean => version <= now.version && now.version - version <= DELTA;
+
+function goBackTo(earlier: ConversationState, now: ConversationState): ConversationState {
+	const messages = new Map(earlier.messages);
+	for (const [seq, message] of now.messages) {
+		if (message.version >= (messages.get(seq)?.version ?? 0)) messages.set(seq, message);
+	}
+	const members = new Map(earlier.members);
+	for (const [id, member] of now.members) {
+		if (member.version >= (members.get(id)?.version ?? 0)) members.set(id, member);
+	}
+	const { version, forgotten } = earlier;
+	const membersLoaded = now.membersLoaded || earlier.membersLoaded;
+	return withReadSeq(
+		{ ...now, version, forgotten, messages, members, membersLoaded },
+		earlier.readSeq
+	);
 }
 
 /** A conversation that the viewer has just started or opened. */

@@ -12,6 +12,14 @@ export const sinceInput = z.object({
 });
 export type SinceInput = z.infer<typeof sinceInput>;
 
+/** Long polling: answered when there is something that the client does not know yet. */
+export const pollInput = sinceInput.extend({
+	personVersion: z.number().int().min(0),
+	/** The first of a row, which is answered at once. */
+	opening: z.boolean()
+});
+export type PollInput = z.infer<typeof pollInput>;
+
 export const syncAnswer = z.object({
 	personVersion: z.number().int(),
 	/** Conversations that the client knows and that have changed since. */

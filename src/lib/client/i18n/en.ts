@@ -267,7 +267,7 @@ export const en = {
 		signOut: 'Sign out',
 		signOutTitle: 'Sign out all the same?',
 		signOutText: (count: number) =>
-			`${plural(count, 'message has', 'messages have')} not been sent yet. Sending goes on when you sign in again on this device.`,
+			`${plural(count, 'message has', 'messages have')} not been sent yet. Signing out deletes what is unsent from this device.`,
 		profile: 'Profile',
 		name: 'Name',
 		username: 'Username',
@@ -286,6 +286,8 @@ export const en = {
 		passwordChanged: 'Password changed. Your other sessions have ended.',
 		sessions: 'Sessions',
 		sessionsText: 'Where you are signed in.',
+		notKept:
+			'This browser lets nothing be kept on the device: conversations load anew each time, and what is unsent is lost when the tab is closed.',
 		thisSession: 'This one',
 		activeNow: 'Active now',
 		lastActive: (ago: string) => `Active ${ago}`,
@@ -309,6 +311,7 @@ export const en = {
 		back: 'Connected again',
 		retryNow: 'Try now',
 		sessionEnded: 'This session was ended. Sign in again.',
+		unsentNotKept: 'Keep this tab open: what is unsent cannot be kept on this device.',
 		newVersion: 'There is a new version.',
 		reload: 'Reload'
 	},

@@ -264,7 +264,7 @@ export const es: Messages = {
 		signOut: 'Cerrar sesión',
 		signOutTitle: '¿Cerrar la sesión de todos modos?',
 		signOutText: (count) =>
-			`${count === 1 ? 'Queda 1 mensaje' : `Quedan ${count.toLocaleString('es')} mensajes`} por enviar. El envío sigue cuando vuelvas a entrar en este dispositivo.`,
+			`${count === 1 ? 'Queda 1 mensaje' : `Quedan ${count.toLocaleString('es')} mensajes`} por enviar. Al cerrar la sesión, lo que no se ha enviado se borra de este dispositivo.`,
 		profile: 'Perfil',
 		name: 'Nombre',
 		username: 'Usuario',
@@ -283,6 +283,8 @@ export const es: Messages = {
 		passwordChanged: 'Contraseña cambiada. Tus otras sesiones se han cerrado.',
 		sessions: 'Sesiones',
 		sessionsText: 'Dónde tienes la sesión abierta.',
+		notKept:
+			'Este navegador no deja guardar nada en el dispositivo: las conversaciones se cargan de nuevo cada vez, y lo que no se ha enviado se pierde al cerrar la pestaña.',
 		thisSession: 'Esta',
 		activeNow: 'Activa ahora',
 		lastActive: (ago) => `Activa ${ago}`,
@@ -305,6 +307,8 @@ export const es: Messages = {
 		back: 'Conexión recuperada',
 		retryNow: 'Probar ahora',
 		sessionEnded: 'Esta sesión se ha cerrado. Vuelve a entrar.',
+		unsentNotKept:
+			'No cierres esta pestaña: lo que no se ha enviado no se puede guardar en este dispositivo.',
 		newVersion: 'Hay una versión nueva.',
 		reload: 'Recargar'
 	},

@@ -1,5 +1,12 @@
 import { browserStorage } from './storage.ts';
 
+const PREFIX = 'tertulia.draft.';
+
+/** Nobody is signed in: no draft of anybody stays on the device. */
+export function wipeDrafts(storage = browserStorage()): void {
+	for (const key of keysOf(storage, PREFIX)) storage?.removeItem(key);
+}
+
 /** What was typed and not sent, per conversation; survives a reload. */
 export class Drafts {
 	readonly #prefix: string;
@@ -7,7 +14,7 @@ export class Drafts {
 	#drafts: ReadonlyMap<string, string> = $state.raw(new Map());
 
 	constructor(personId: string, storage: Storage | null = browserStorage()) {
-		this.#prefix = `tertulia.draft.${personId}.`;
+		this.#prefix = `${PREFIX}${personId}.`;
 		this.#storage = storage;
 	}
 
@@ -33,11 +40,19 @@ export class Drafts {
 	/** Brings back what an earlier page left. */
 	load(): void {
 		const drafts = new Map(this.#drafts);
-		for (let i = 0; i < (this.#storage?.length ?? 0); i++) {
-			const key = this.#storage?.key(i);
-			if (!key?.startsWith(this.#prefix)) continue;
+		for (const key of keysOf(this.#storage, this.#prefix)) {
 			drafts.set(key.slice(this.#prefix.length), this.#storage?.getItem(key) ?? '');
 		}
 		this.#drafts = drafts;
 	}
+
+	wipe(): void {
+		for (const key of keysOf(this.#storage, this.#prefix)) this.#storage?.removeItem(key);
+		this.#drafts = new Map();
+	}
 }
+
+const keysOf = (storage: Storage | null, prefix: string): string[] =>
+	Array.from({ length: storage?.length ?? 0 }, (_, i) => storage?.key(i) ?? '').filter((key) =>
+		key.startsWith(prefix)
+	);

@@ -29,12 +29,15 @@ export class OutboxStorage {
 		this.#storage = storage;
 	}
 
-	save(message: OutgoingMessage): void {
+	/** Whether it outlives the page now. */
+	save(message: OutgoingMessage): boolean {
 		try {
 			this.#storage?.setItem(this.#prefix + message.id, JSON.stringify(message));
 			if (this.#storage) this.#stored.add(message.id);
+			return this.#storage !== null;
 		} catch {
 			this.#stored.delete(message.id);
+			return false;
 		}
 	}
 

@@ -15,6 +15,7 @@
  */
 import { uuidv7 } from 'uuidv7';
 import { errorDetails, errorReason } from '#lib/client/trpc.ts';
+import { browserLocks } from '#lib/client/sync/tabs.ts';
 import { backoff, type Random } from '#lib/client/sync/backoff.ts';
 import type { ReplicaStore } from '#lib/client/sync/store.svelte.ts';
 import type { ErrorCode } from '#lib/shared/errors.ts';
@@ -54,6 +55,7 @@ export class Outbox {
 	readonly #random: Random;
 	#entries: ReadonlyMap<string, readonly OutgoingMessage[]> = $state.raw(new Map());
 	#slowedUntil = $state(0);
+	#keeps = $state(true);
 
 	#running = false;
 	readonly #draining = new Set<string>();
@@ -103,7 +105,7 @@ export class Outbox {
 			createdAt: Date.now(),
 			state: 'pending'
 		};
-		this.#storage.save(entry);
+		this.#keeps = this.#storage.save(entry);
 		this.#put(entry);
 		this.#drain(conversationId);
 		return id;
@@ -125,6 +127,19 @@ export class Outbox {
 		if (this.#inFlight.has(id) || this.#confirmed.has(id)) return;
 		this.#storage.remove(id);
 		this.#remove(id);
+	}
+
+	/** Forgets everything that this page shows as unsent. */
+	discardAll(): void {
+		for (const { id } of [...this.#entries.values()].flat()) {
+			this.#storage.remove(id);
+			this.#remove(id);
+		}
+	}
+
+	/** False where storage is full or forbidden: then what is unsent is lost with the page. */
+	get keeps(): boolean {
+		return this.#keeps;
 	}
 
 	/** Brings back what an earlier page left and begins to send; returns what stops it. */
@@ -327,8 +342,4 @@ export class Outbox {
 		else entries.delete(entry.conversationId);
 		this.#entries = entries;
 	}
-}
-
-function browserLocks(): Pick<LockManager, 'request'> | null {
-	return (typeof navigator !== 'undefined' && navigator.locks) || null;
 }

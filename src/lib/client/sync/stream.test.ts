@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { HEARTBEAT_MS, type StreamEvent } from '#lib/shared/events.ts';
 import { FakeSource } from './fake-server.ts';
 import { EventStream, type StreamState } from './stream.ts';
@@ -134,4 +134,96 @@ test('is closed for good, whatever comes later', () => {
 	expect(events).toEqual([]);
 	expect(sources).toHaveLength(1);
 	expect(states.at(-1)).toBe('closed');
+});
+
+describe('where streams are swallowed', () => {
+	function begin() {
+		const made: { kind: 'stream' | 'poll'; source: FakeSource }[] = [];
+		const make = (kind: 'stream' | 'poll') => () => {
+			const source = new FakeSource();
+			made.push({ kind, source });
+			return source;
+		};
+		const stream = new EventStream({
+			connect: make('stream'),
+			poll: make('poll'),
+			onEvent: () => {},
+			onState: () => {},
+			onRefused: () => {},
+			random: () => 0
+		});
+		stream.open();
+		const latest = () => made.at(-1)!.source;
+		return { stream, made, latest, kinds: () => made.map(({ kind }) => kind) };
+	}
+
+	const OPENED: StreamEvent = { type: 'stream.opened' };
+	/** Silent streams: each is given up after eight seconds. */
+	const swallow = (times: number) => vi.advanceTimersByTime(times * 8001);
+
+	test('polls after two that were never heard', () => {
+		const { kinds, latest } = begin();
+		swallow(2);
+		expect(kinds()).toEqual(['stream', 'stream', 'poll']);
+		// And polls on where that has got through and is interrupted.
+		latest().say(OPENED);
+		latest().drop();
+		vi.advanceTimersByTime(1);
+		expect(kinds()).toEqual(['stream', 'stream', 'poll', 'poll']);
+	});
+
+	test('polls after two that broke before a word was said', () => {
+		const { kinds, latest } = begin();
+		for (let i = 0; i < 2; i++) {
+			latest().drop();
+			vi.advanceTimersByTime(1);
+		}
+		expect(kinds()).toEqual(['stream', 'stream', 'poll']);
+	});
+
+	test('goes on with streams where polling does not get through either', () => {
+		const { kinds, latest } = begin();
+		for (let i = 0; i < 6; i++) {
+			latest().drop();
+			vi.advanceTimersByTime(1);
+		}
+		expect(kinds()).toEqual(['stream', 'stream', 'poll', 'stream', 'stream', 'poll', 'stream']);
+	});
+
+	test('never polls where a stream that had been heard breaks', () => {
+		const { kinds, latest } = begin();
+		for (let i = 0; i < 5; i++) {
+			latest().say(OPENED);
+			latest().drop();
+			vi.advanceTimersByTime(1);
+		}
+		expect(new Set(kinds())).toEqual(new Set(['stream']));
+	});
+
+	test('tries a stream again now and then, and stays with one that is heard', () => {
+		const { kinds, latest } = begin();
+		const pollFor = (ms: number) => {
+			latest().say(OPENED);
+			for (let waited = 0; waited < ms; waited += 20_000) {
+				latest().say({ type: 'heartbeat' });
+				vi.advanceTimersByTime(Math.min(20_000, ms - waited));
+			}
+		};
+		swallow(2);
+		pollFor(5 * 60_000);
+		expect(kinds().slice(2)).toEqual(['poll', 'stream']);
+		swallow(1);
+		pollFor(5 * 60_000);
+		expect(kinds().slice(4)).toEqual(['poll']);
+		pollFor(5 * 60_000);
+		expect(kinds().slice(4)).toEqual(['poll', 'stream']);
+		latest().say(OPENED);
+		vi.advanceTimersByTime(20_000);
+		latest().say({ type: 'heartbeat' });
+		latest().drop();
+		vi.advanceTimersByTime(1);
+		latest().drop();
+		vi.advanceTimersByTime(1);
+		expect(kinds().slice(6)).toEqual(['stream', 'stream']);
+	});
 });

@@ -1,5 +1,5 @@
 /** What every door of the server does with a request's headers. */
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP, isIPv6 } from 'node:net';
 
 /**
@@ -102,4 +102,20 @@ export function dataHeaders(ownOrigin: string | undefined): Record<string, strin
 		'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
 		'cache-control': 'no-store'
 	};
+}
+
+/** The body of a request; undefined when it is too large or no JSON. */
+export async function readJson(request: IncomingMessage, sizeMax: number): Promise<unknown> {
+	const parts: Buffer[] = [];
+	let size = 0;
+	for await (const part of request as AsyncIterable<Buffer>) {
+		size += part.length;
+		if (size > sizeMax) return undefined;
+		parts.push(part);
+	}
+	try {
+		return JSON.parse(Buffer.concat(parts).toString('utf8'));
+	} catch {
+		return undefined;
+	}
 }

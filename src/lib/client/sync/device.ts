@@ -1,0 +1,303 @@
+/**
+ * What this device keeps of the replica, in IndexedDB: one database per person.
+ *
+ * It mirrors the replica, and its one promise is the replica's own: every row of a conversation is
+ * as of the version that stands beside it, or newer. So rows and version are written in the same
+ * transaction; and since several tabs write here, each looks first at what version it finds:
+ * - its own last one, or the one it is about to write: what has changed since is added;
+ * - a newer one: another tab knows more, and this one waits until it has caught up;
+ * - anything else, or rows that were forgotten meanwhile: the conversation is written anew.
+ */
+import type { MemberView } from '#lib/shared/conversations.ts';
+import type { MessageView } from '#lib/shared/messages.ts';
+import type { PersonView } from '#lib/shared/accounts.ts';
+import type { ConversationState, Replica } from '#lib/shared/replica.ts';
+
+/** Raise it with any change of what lies in the stores: what an older app kept is dropped. */
+const SCHEMA = 1;
+const PREFIX = 'tertulia.person.';
+/** Conversations whose messages are kept, the latest active first. */
+const WITH_MESSAGES_MAX = 40;
+/** IndexedDB has been seen to hang; the app does not wait for it longer than this. */
+const PATIENCE_MS = 1000;
+const STORES = ['person', 'people', 'conversations', 'members', 'messages'] as const;
+
+type StoreName = (typeof STORES)[number];
+type Kept = Omit<ConversationState, 'members' | 'membersLoaded' | 'messages' | 'forgotten'>;
+interface KeptMembers {
+	conversationId: string;
+	members: MemberView[];
+	loaded: boolean;
+}
+interface KeptPerson {
+	viewerId: string;
+	personVersion: number;
+}
+
+export class DeviceReplica {
+	readonly #db: IDBDatabase;
+	readonly #onLost: () => void;
+	/** What this tab knows to be there, per conversation. */
+	#saved: Replica;
+	/** The replica of the last writing. */
+	#written: Replica | null = null;
+	#saving: Promise<void> | null = null;
+	#closed = false;
+
+	private constructor(db: IDBDatabase, viewerId: string, onLost: () => void) {
+		this.#db = db;
+		this.#onLost = onLost;
+		this.#saved = { viewerId, personVersion: -1, conversations: new Map(), people: new Map() };
+		// Another tab wipes the device: nothing is written any more.
+		db.onversionchange = () => this.close();
+		db.onclose = () => this.#lose();
+	}
+
+	/** Rejects where the browser forbids it, or does not answer. */
+	static async open(
+		factory: IDBFactory,
+		viewerId: string,
+		onLost: () => void
+	): Promise<DeviceReplica> {
+		const opening = openDatabase(factory, PREFIX + viewerId);
+		const late = new Promise<never>((_, reject) => {
+			setTimeout(() => reject(new Error('IndexedDB does not answer.')), PATIENCE_MS);
+		});
+		try {
+			return new DeviceReplica(await Promise.race([opening, late]), viewerId, onLost);
+		} catch (error) {
+			opening.then((db) => db.close()).catch(() => {});
+			throw error;
+		}
+	}
+
+	/** What was kept; an empty replica at first. */
+	async load(): Promise<Replica> {
+		const { viewerId } = this.#saved;
+		const stores = storesOf(this.#db.transaction(STORES, 'readwrite'));
+		const [persons, people, conversations, members, messages] = await Promise.all([
+			all<KeptPerson>(stores.person),
+			all<PersonView>(stores.people),
+			all<Kept>(stores.conversations),
+			all<KeptMembers>(stores.members),
+			all<MessageView>(stores.messages)
+		]);
+		const membersOf = new Map(members.map((kept) => [kept.conversationId, kept]));
+		const messagesOf = new Map<string, MessageView[]>();
+		for (const message of messages) {
+			const others = messagesOf.get(message.conversationId);
+			if (others) others.push(message);
+			else messagesOf.set(message.conversationId, [message]);
+		}
+		const latest = [...conversations].sort((a, b) => b.activeAt - a.activeAt);
+		for (const { conversation } of latest.slice(WITH_MESSAGES_MAX)) {
+			if (!messagesOf.delete(conversation.id)) continue;
+			stores.messages.delete(everyMessageOf(conversation.id));
+		}
+		this.#saved = {
+			viewerId,
+			personVersion: persons[0]?.personVersion ?? -1,
+			people: new Map(people.map((person) => [person.id, person])),
+			conversations: new Map(
+				conversations.map((kept) => {
+					const { id } = kept.conversation;
+					return [id, stateOf(kept, membersOf.get(id), messagesOf.get(id) ?? [])];
+				})
+			)
+		};
+		return this.#saved;
+	}
+
+	/** What the device has of a conversation cannot be continued: it will be written anew. */
+	disown(conversationId: string): void {
+		const conversations = new Map(this.#saved.conversations);
+		conversations.delete(conversationId);
+		this.#saved = { ...this.#saved, conversations };
+	}
+
+	/** Writes what has changed; while that is under way, what changes meanwhile waits for it. */
+	async save(replica: () => Replica): Promise<void> {
+		if (this.#saving) return this.#saving.then(() => this.save(replica));
+		if (this.#closed || replica() === this.#written) return;
+		this.#saving = this.#write(replica())
+			.catch(() => this.#lose())
+			.finally(() => (this.#saving = null));
+		return this.#saving;
+	}
+
+	close(): void {
+		this.#closed = true;
+		this.#db.close();
+	}
+
+	async #write(replica: Replica): Promise<void> {
+		const before = this.#saved;
+		const transaction = this.#db.transaction(STORES, 'readwrite', { durability: 'relaxed' });
+		const done = finished(transaction);
+		const stores = storesOf(transaction);
+		const saved = new Map(before.conversations);
+		// Nothing is awaited but requests of this transaction, which keep it open.
+		try {
+			for (const id of before.conversations.keys()) {
+				if (replica.conversations.has(id)) continue;
+				forgetConversation(stores, id);
+				saved.delete(id);
+			}
+			for (const [id, state] of replica.conversations) {
+				const last = before.conversations.get(id);
+				if (last === state) continue;
+				const request = stores.conversations.get(id) as IDBRequest<Kept | undefined>;
+				const there = await answered(request);
+				if (writeConversation(stores, state, last, there?.version)) saved.set(id, state);
+			}
+			for (const [id, person] of replica.people) {
+				if (before.people.get(id) !== person) stores.people.put(person);
+			}
+			const { viewerId, personVersion } = replica;
+			if (personVersion !== before.personVersion) stores.person.put({ viewerId, personVersion });
+		} catch (error) {
+			done.catch(() => {});
+			throw error;
+		}
+		await done;
+		this.#saved = { ...replica, conversations: saved };
+		this.#written = replica;
+	}
+
+	/** Full, or taken away: what is there stays true, and is what the next visit begins with. */
+	#lose(): void {
+		if (this.#closed) return;
+		this.close();
+		this.#onLost();
+	}
+}
+
+/** Removes what the device keeps of everybody, or of everybody else. */
+export async function wipeDevice(factory = browserDevice(), except = ''): Promise<void> {
+	if (!factory) return;
+	try {
+		const databases = await factory.databases();
+		for (const { name } of databases) {
+			if (name?.startsWith(PREFIX) && name !== PREFIX + except) factory.deleteDatabase(name);
+		}
+	} catch {
+		// Forbidden: then there is nothing either.
+	}
+}
+
+export function wipePerson(factory: IDBFactory | null, personId: string): void {
+	try {
+		factory?.deleteDatabase(PREFIX + personId);
+	} catch {
+		// Forbidden: then there is nothing either.
+	}
+}
+
+/** Null where there is none, or the browser forbids it. */
+export function browserDevice(): IDBFactory | null {
+	try {
+		return typeof indexedDB === 'undefined' ? null : indexedDB;
+	} catch {
+		return null;
+	}
+}
+
+/** False when another tab has kept more, and this one has to catch up first. */
+function writeConversation(
+	stores: Record<StoreName, IDBObjectStore>,
+	state: ConversationState,
+	last: ConversationState | undefined,
+	there: number | undefined
+): boolean {
+	const { members, membersLoaded, messages, forgotten, ...kept } = state;
+	const { id } = state.conversation;
+	const goesOn = last !== undefined && there !== undefined && state.version >= last.version;
+	if (goesOn && there > state.version) return false;
+	const adds =
+		goesOn && forgotten === last.forgotten && (there === last.version || there === state.version);
+	if (!adds) forgetConversation(stores, id);
+	stores.conversations.put(kept);
+	if (!adds || last.members !== members || last.membersLoaded !== membersLoaded) {
+		const record: KeptMembers = {
+			conversationId: id,
+			members: [...members.values()],
+			loaded: membersLoaded
+		};
+		stores.members.put(record);
+	}
+	for (const [seq, message] of messages) {
+		if (!adds || last.messages.get(seq) !== message) stores.messages.put(message);
+	}
+	return true;
+}
+
+function forgetConversation(stores: Record<StoreName, IDBObjectStore>, id: string): void {
+	stores.conversations.delete(id);
+	stores.members.delete(id);
+	stores.messages.delete(everyMessageOf(id));
+}
+
+function stateOf(
+	kept: Kept,
+	members: KeptMembers | undefined,
+	messages: MessageView[]
+): ConversationState {
+	return {
+		...kept,
+		members: new Map(members?.members.map((member) => [member.person.id, member])),
+		membersLoaded: members?.loaded ?? false,
+		messages: new Map(messages.map((message) => [message.seq, message])),
+		// What is not here may have been here once.
+		forgotten: kept.version
+	};
+}
+
+/** All keys that begin with the conversation: an array comes after every number. */
+const everyMessageOf = (conversationId: string): IDBKeyRange =>
+	IDBKeyRange.bound([conversationId], [conversationId, []]);
+
+async function openDatabase(factory: IDBFactory, name: string): Promise<IDBDatabase> {
+	const request = factory.open(name, SCHEMA);
+	request.onupgradeneeded = () => {
+		const { result: db } = request;
+		for (const old of [...db.objectStoreNames]) db.deleteObjectStore(old);
+		db.createObjectStore('person', { keyPath: 'viewerId' });
+		db.createObjectStore('people', { keyPath: 'id' });
+		db.createObjectStore('conversations', { keyPath: 'conversation.id' });
+		db.createObjectStore('members', { keyPath: 'conversationId' });
+		db.createObjectStore('messages', { keyPath: ['conversationId', 'seq'] });
+	};
+	try {
+		return await answered(request);
+	} catch (error) {
+		// A newer app was here, and this one does not know what it kept.
+		if (!(error instanceof DOMException) || error.name !== 'VersionError') throw error;
+		await answered(factory.deleteDatabase(name));
+		return openDatabase(factory, name);
+	}
+}
+
+const storesOf = (transaction: IDBTransaction): Record<StoreName, IDBObjectStore> => ({
+	person: transaction.objectStore('person'),
+	people: transaction.objectStore('people'),
+	conversations: transaction.objectStore('conversations'),
+	members: transaction.objectStore('members'),
+	messages: transaction.objectStore('messages')
+});
+
+const all = <Row>(store: IDBObjectStore): Promise<Row[]> =>
+	answered(store.getAll() as IDBRequest<Row[]>);
+
+function answered<Result>(request: IDBRequest<Result>): Promise<Result> {
+	return new Promise((resolve, reject) => {
+		request.onsuccess = () => resolve(request.result);
+		request.onerror = () => reject(request.error ?? new Error('IndexedDB failed.'));
+	});
+}
+
+function finished(transaction: IDBTransaction): Promise<void> {
+	return new Promise((resolve, reject) => {
+		transaction.oncomplete = () => resolve();
+		transaction.onabort = () => reject(transaction.error ?? new Error('IndexedDB gave up.'));
+	});
+}
