@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { Problem, runScript } from '../scripts/lib/problem.ts';
 import { jsonLines, table, type Measurement } from './lib/measurement.ts';
+import { measureFanOut, measureMemory } from './fanout.ts';
 import { measureOpening } from './open.ts';
 
 interface Benchmark {
@@ -10,6 +11,11 @@ interface Benchmark {
 }
 
 const BENCHMARKS: Record<string, Benchmark> = {
+	fanout: {
+		what: 'One event to many streams: processor time and memory, and how much a full room takes',
+		measure: measureFanOut
+	},
+	memory: { what: 'What an idle stream costs', measure: measureMemory },
 	open: {
 		what: 'Server time to open a conversation of 100,000 messages, and to sync 300 of them',
 		measure: measureOpening
