@@ -23,11 +23,14 @@ const hub = new Hub(source, openLog('warn'), { sweepMs: EVERY_HOUR });
 const sockets = new Set<Socket>();
 
 const server = createServer((req, res) => {
-	const listener = { personId: randomUUID(), sessionId: randomUUID() };
+	const listener = { personId: flatId(), sessionId: flatId() };
 	sockets.add(req.socket);
 	res.on('close', () => sockets.delete(req.socket));
 	void hub.open(new SocketStream(req, res, listener, BUFFER));
 });
+
+/** In one piece, as it comes from the database; `randomUUID` makes a string of twenty joined ones. */
+const flatId = () => Buffer.from(randomUUID()).toString();
 
 await serveRoom(server, {
 	broadcast() {

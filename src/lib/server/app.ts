@@ -98,7 +98,12 @@ export class App {
 		if (res.destroyed) return;
 		const listener = { personId: session.viewer.id, sessionId: session.id };
 		const stream = new SocketStream(req, res, listener, env.STREAM_BUFFER_KIB * 1024);
-		await realtime.hub.open(stream);
+		try {
+			await realtime.hub.open(stream);
+		} catch (error) {
+			res.destroy();
+			throw error;
+		}
 	}
 
 	async #call(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
@@ -151,7 +156,7 @@ export class App {
 			await work();
 		} catch (error) {
 			this.services.log.error({ err: error }, 'A request failed.');
-			if (!res.headersSent) answer(res, 503, 'unavailable', this.services.env);
+			if (!res.headersSent && !res.destroyed) answer(res, 503, 'unavailable', this.services.env);
 			else res.destroy();
 		}
 	}

@@ -48,6 +48,24 @@ export interface Advance {
 	sessions: string[];
 }
 
+/** The event that tells what happened to one line of versions. */
+type Telling<Change> = (
+	id: string,
+	base: number,
+	version: number,
+	changes: Change[]
+) => StreamEvent;
+
+const tellPerson: Telling<PersonChange> = (_id, base, version, changes) => ({
+	type: 'person.advanced',
+	delta: { base, version, changes }
+});
+
+const tellConversation: Telling<ConversationChange> = (conversationId, base, version, changes) => ({
+	type: 'conversation.advanced',
+	delta: { conversationId, base, version, changes }
+});
+
 /**
  * One line of versions that somebody here listens to. `cursor` is how far its streams have been
  * told: a delta that continues it is passed on, one that leaves a gap makes the hub read the gap
@@ -60,15 +78,12 @@ class Feed<Change> {
 	cursor: number | null = null;
 	/** The newest version heard of. */
 	heard = 0;
-	readonly #event: (base: number, version: number, changes: Change[]) => StreamEvent;
+	readonly #event: Telling<Change>;
 	/** Told in this turn of the event loop, and to be written in one frame. */
-	#gathered: Change[] = [];
+	#gathered: Change[] | null = null;
 	#gatheredFrom: number | null = null;
 
-	constructor(
-		id: string,
-		event: (base: number, version: number, changes: Change[]) => StreamEvent
-	) {
+	constructor(id: string, event: Telling<Change>) {
 		this.id = id;
 		this.#event = event;
 	}
@@ -89,7 +104,8 @@ class Feed<Change> {
 
 	gather(changes: Change[], version: number): void {
 		this.#gatheredFrom ??= this.cursor;
-		this.#gathered.push(...changes);
+		if (this.#gathered) this.#gathered.push(...changes);
+		else this.#gathered = [...changes];
 		this.cursor = version;
 		this.heard = Math.max(this.heard, version);
 	}
@@ -98,9 +114,9 @@ class Feed<Change> {
 		const base = this.#gatheredFrom;
 		const changes = this.#gathered;
 		this.#gatheredFrom = null;
-		this.#gathered = [];
-		if (base === null || this.cursor === null || this.streams.size === 0) return;
-		const frame = encodeFrame(this.#event(base, this.cursor, changes));
+		this.#gathered = null;
+		if (base === null || this.cursor === null || !changes || this.streams.size === 0) return;
+		const frame = encodeFrame(this.#event(this.id, base, this.cursor, changes));
 		for (const stream of this.streams) stream.write(frame);
 	}
 }
@@ -427,10 +443,7 @@ export class Hub {
 	#personFeed(id: string): Feed<PersonChange> {
 		let feed = this.#people.get(id);
 		if (!feed) {
-			feed = new Feed(id, (base, version, changes) => ({
-				type: 'person.advanced',
-				delta: { base, version, changes }
-			}));
+			feed = new Feed(id, tellPerson);
 			this.#people.set(id, feed);
 		}
 		return feed;
@@ -439,10 +452,7 @@ export class Hub {
 	#conversationFeed(id: string): Feed<ConversationChange> {
 		let feed = this.#conversations.get(id);
 		if (!feed) {
-			feed = new Feed(id, (base, version, changes) => ({
-				type: 'conversation.advanced',
-				delta: { conversationId: id, base, version, changes }
-			}));
+			feed = new Feed(id, tellConversation);
 			this.#conversations.set(id, feed);
 		}
 		return feed;
