@@ -4,6 +4,7 @@ FROM node:24-slim AS base
 WORKDIR /app
 ENV CI=true
 COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
+COPY patches ./patches
 
 FROM base AS build
 RUN npx -y pnpm@12 install --frozen-lockfile

@@ -9,7 +9,7 @@ export default defineConfig({
 			{
 				test: {
 					name: 'unit',
-					include: ['{src,scripts,tests/setup}/**/*.test.ts'],
+					include: ['{src,scripts,tests/setup,tests/torture}/**/*.test.ts'],
 					exclude: ['src/**/*.svelte.test.ts'],
 					testTimeout: 20_000,
 					hookTimeout: 30_000

@@ -73,6 +73,11 @@ export const variables = {
 			.default('0')
 			.transform((v) => v === '1') as unknown as z.ZodType<boolean>
 	),
+	METRICS_TOKEN: setting(
+		'What a scraper has to say (`Authorization: Bearer …`) to read `/metrics`. Without it they are told to who calls a process directly from the same machine or a private network, and to nobody who comes through a proxy.',
+		z.string().min(16, 'at least 16 characters').optional(),
+		'none: private networks alone'
+	),
 	LOG_LEVEL: setting(
 		'`silent`, `error`, `warn`, `info` or `debug`. Bodies of messages are logged at none of them.',
 		z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info')

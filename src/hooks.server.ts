@@ -29,10 +29,12 @@ export const handle: Handle = async ({ event, resolve }) => {
 	);
 	event.locals.theme = knownTheme(event.cookies.get('theme'));
 
+	const began = performance.now();
 	const response = await resolve(event, {
 		transformPageChunk: ({ html }) =>
 			html.replace('%lang%', event.locals.locale).replace('%theme%', event.locals.theme)
 	});
+	app.services.metrics.pages.since(began, event.route.id ?? 'none');
 	for (const [name, value] of Object.entries(securityHeaders(env.ORIGIN))) {
 		response.headers.set(name, value);
 	}

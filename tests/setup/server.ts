@@ -5,6 +5,9 @@ import { anyFreePort } from '../../scripts/lib/ports.ts';
 
 export interface RunningServer {
 	url: string;
+	pid: number;
+	/** Resolves with its exit code when it has ended, whoever ended it. */
+	gone: Promise<number | null>;
 	/** What it printed so far. */
 	log(): string;
 	/** Asks it to stop, and waits until it has; the answer is its exit code. */
@@ -45,7 +48,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 	for (const stream of [child.stdout, child.stderr]) {
 		stream.setEncoding('utf8').on('data', (text: string) => (log += text));
 	}
-	const gone = once(child, 'exit');
+	const gone = once(child, 'exit').then(() => child.exitCode);
 
 	try {
 		await ready(url, child);
@@ -55,11 +58,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 	}
 	return {
 		url,
+		pid: child.pid ?? 0,
+		gone,
 		log: () => log,
-		async stop() {
+		stop() {
 			if (child.exitCode === null) child.kill('SIGTERM');
-			await gone;
-			return child.exitCode;
+			return gone;
 		},
 		async kill() {
 			child.kill('SIGKILL');

@@ -12,6 +12,7 @@ import { openDatabase } from './platform/db.ts';
 import { clientAddress, dataHeaders, originAllowed } from './platform/http.ts';
 import { openLimiter } from './platform/limits.ts';
 import { openLog, type Log } from './platform/log.ts';
+import { mayReadMetrics } from './platform/metrics.ts';
 import type { HubOptions } from './realtime/hub.ts';
 import { listenOn, Realtime, type Listen } from './realtime/realtime.ts';
 import { SocketStream } from './realtime/stream.ts';
@@ -24,6 +25,8 @@ import { appRouter, createCaller } from './trpc/router.ts';
 const BODY_MAX = 512 * 1024;
 /** Milliseconds over which clients spread their return after a stop. */
 const RETURN_WITHIN_MS = 3000;
+/** A probe waits a few seconds; a database that takes longer is as good as none. */
+const DATABASE_PATIENCE_MS = 2000;
 const EXPIRED_SESSIONS_MS = 3_600_000;
 
 /** What a request shows of who is asking. */
@@ -45,6 +48,10 @@ export interface AppOptions {
 export class App {
 	readonly services: Services;
 	readonly #housekeeping: NodeJS.Timeout;
+	/** One for all streams, which are many. */
+	readonly #countSlow = () => this.services.metrics.slowStreams.add();
+	/** As it was found the last time that somebody asked. */
+	#isReady = false;
 
 	constructor(
 		env: Env,
@@ -56,10 +63,14 @@ export class App {
 			env,
 			db,
 			log,
+			metrics: realtime.metrics,
 			realtime,
 			limits: openLimiter(env.REDIS_URL, log),
 			writer: new MessageWriter(db.sql, realtime, log)
 		};
+		realtime.metrics.gauge('tertulia_ready', '1 while this process can work.', () =>
+			this.#isReady ? 1 : 0
+		);
 		this.#housekeeping = setInterval(() => void this.#deleteExpired(), EXPIRED_SESSIONS_MS);
 		this.#housekeeping.unref();
 	}
@@ -71,6 +82,7 @@ export class App {
 		else if (path.startsWith('/trpc/')) void this.#guard(res, () => this.#call(req, res, path));
 		else if (path === '/healthz') answer(res, 200, 'ok', this.services.env);
 		else if (path === '/readyz') void this.#guard(res, () => this.#ready(res));
+		else if (path === '/metrics') this.#tellMetrics(req, res);
 		else return false;
 		return true;
 	}
@@ -97,7 +109,13 @@ export class App {
 		if (!session) return answer(res, 401, 'not_signed_in', env);
 		if (res.destroyed) return;
 		const listener = { personId: session.viewer.id, sessionId: session.id };
-		const stream = new SocketStream(req, res, listener, env.STREAM_BUFFER_KIB * 1024);
+		const stream = new SocketStream(
+			req,
+			res,
+			listener,
+			env.STREAM_BUFFER_KIB * 1024,
+			this.#countSlow
+		);
 		try {
 			await realtime.hub.open(stream);
 		} catch (error) {
@@ -107,7 +125,7 @@ export class App {
 	}
 
 	async #call(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
-		const { env } = this.services;
+		const { env, log, metrics } = this.services;
 		for (const [name, value] of Object.entries(dataHeaders(env.ORIGIN))) res.setHeader(name, value);
 		if (!originAllowed(req.method ?? 'GET', req.headers, env.ORIGIN)) {
 			return answer(res, 403, 'origin_refused', env);
@@ -118,6 +136,12 @@ export class App {
 			res,
 			path: path.slice('/trpc/'.length),
 			maxBodySize: BODY_MAX,
+			onError: ({ error, ctx: context }) => {
+				// Those of procedures are told of where they happen; this is about who was asking.
+				if (context || error.code !== 'INTERNAL_SERVER_ERROR') return;
+				log.error({ err: error.cause ?? error }, 'A session could not be looked up.');
+				metrics.errors.add(1, 'internal');
+			},
 			createContext: () =>
 				this.#contextOf({
 					cookie: req.headers.cookie,
@@ -128,11 +152,43 @@ export class App {
 		});
 	}
 
+	/** Whether requests may be sent here: it can ask the database, and hears of what others change. */
 	async #ready(res: ServerResponse): Promise<void> {
-		const { db, realtime, env } = this.services;
-		await db.sql`select 1`;
-		await realtime.listening();
-		answer(res, 200, 'ready', env);
+		const { realtime, env, log } = this.services;
+		const missing = [
+			...((await this.#canAsk()) ? [] : ['database']),
+			...(realtime.isListening ? [] : ['listener'])
+		];
+		const isReady = missing.length === 0;
+		if (isReady !== this.#isReady) {
+			if (isReady) log.info('Ready.');
+			else log.warn({ missing }, 'Not ready.');
+		}
+		this.#isReady = isReady;
+		answer(res, isReady ? 200 : 503, isReady ? 'ready' : `no ${missing.join(', no ')}`, env);
+	}
+
+	async #canAsk(): Promise<boolean> {
+		const asked = this.services.db.sql`select 1`.then(
+			() => true,
+			() => false
+		);
+		let impatience: NodeJS.Timeout | undefined;
+		const tooLong = new Promise<false>((resolve) => {
+			impatience = setTimeout(() => resolve(false), DATABASE_PATIENCE_MS);
+		});
+		const can = await Promise.race([asked, tooLong]);
+		clearTimeout(impatience);
+		return can;
+	}
+
+	#tellMetrics(req: IncomingMessage, res: ServerResponse): void {
+		const { env, metrics } = this.services;
+		// For everybody else there is nothing here.
+		if (req.method !== 'GET' || !mayReadMetrics(req, env.METRICS_TOKEN)) {
+			return answer(res, 404, 'not_found', env);
+		}
+		answer(res, 200, metrics.text(), env, 'text/plain; version=0.0.4; charset=utf-8');
 	}
 
 	async #contextOf({ cookie, address, userAgent, setCookie }: Asking): Promise<Context> {
@@ -156,6 +212,7 @@ export class App {
 			await work();
 		} catch (error) {
 			this.services.log.error({ err: error }, 'A request failed.');
+			this.services.metrics.errors.add(1, 'unavailable');
 			if (!res.headersSent && !res.destroyed) answer(res, 503, 'unavailable', this.services.env);
 			else res.destroy();
 		}
@@ -170,10 +227,14 @@ export class App {
 
 export type Caller = ReturnType<typeof createCaller>;
 
-function answer(res: ServerResponse, status: number, text: string, env: Env): void {
-	res
-		.writeHead(status, { ...dataHeaders(env.ORIGIN), 'content-type': 'text/plain; charset=utf-8' })
-		.end(text);
+function answer(
+	res: ServerResponse,
+	status: number,
+	text: string,
+	env: Env,
+	type = 'text/plain; charset=utf-8'
+): void {
+	res.writeHead(status, { ...dataHeaders(env.ORIGIN), 'content-type': type }).end(text);
 }
 
 const KEY = Symbol.for('tertulia.app');

@@ -2,6 +2,7 @@ import type { Env } from '#env';
 import type { Database } from './platform/db.ts';
 import type { Limiter } from './platform/limits.ts';
 import type { Log } from './platform/log.ts';
+import type { Metrics } from './platform/metrics.ts';
 import type { Realtime } from './realtime/realtime.ts';
 import type { MessageWriter } from './messages/messages.ts';
 
@@ -10,6 +11,7 @@ export interface Services {
 	env: Env;
 	db: Database;
 	log: Log;
+	metrics: Metrics;
 	limits: Limiter;
 	realtime: Realtime;
 	writer: MessageWriter;

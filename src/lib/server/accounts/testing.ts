@@ -44,6 +44,7 @@ export class House {
 			env,
 			db,
 			log,
+			metrics: realtime.metrics,
 			limits,
 			realtime,
 			writer: new MessageWriter(db.sql, realtime, log)

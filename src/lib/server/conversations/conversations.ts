@@ -216,7 +216,7 @@ export async function listMembers(
 	conversationId: string
 ): Promise<MemberList> {
 	const { sql: raw } = services.db;
-	// The version is read first: rows may then be newer than it, which a later delta only repeats.
+	// What changes after this is left to a later delta, and not told to who is removed meanwhile.
 	const [standing] = await raw<{ version: number }[]>`
 		select c.version from conversation c
 		join member v on v.conversation_id = c.id and v.person_id = ${viewerId} and v.left_at is null
@@ -224,7 +224,8 @@ export async function listMembers(
 	if (!standing) throw notFound();
 	const rows = await raw<MemberRow[]>`
 		select ${memberColumns(raw)} from member m join person p on p.id = m.person_id
-		where m.conversation_id = ${conversationId} order by m.joined_at, p.name`;
+		where m.conversation_id = ${conversationId} and m.version <= ${standing.version}
+		order by m.joined_at, p.name`;
 	return { version: standing.version, members: rows.map(memberView) };
 }
 

@@ -41,9 +41,11 @@ export async function messagePage(
 		where c.id = ${conversationId}`;
 	if (!standing) throw notFound();
 	const { from, to } = pageRange(standing.last_seq, { before, after, around, limit });
+	// Who is removed at this very moment does not read what is said from now on.
+	const end = Math.min(to, standing.last_seq);
 	const rows = await sql<MessageRow[]>`
 		select ${messageColumns(sql)} from message m
-		where m.conversation_id = ${conversationId} and m.seq between ${from} and ${to}
+		where m.conversation_id = ${conversationId} and m.seq between ${from} and ${end}
 		order by m.seq`;
 	const messages = rows.map(messageView);
 	return {

@@ -3,6 +3,7 @@ import type { ConversationDelta } from '#lib/shared/events.ts';
 import type { SendInput } from '#lib/shared/messages.ts';
 import { brokenUniqueKey, isAboutRows, type Sql } from '../platform/db.ts';
 import type { Log } from '../platform/log.ts';
+import type { Metrics } from '../platform/metrics.ts';
 import { CHANNEL } from '../realtime/doorbell.ts';
 import type { Realtime } from '../realtime/realtime.ts';
 import { messageColumns, messageView, type MessageRow } from './schema.ts';
@@ -18,6 +19,7 @@ export interface WriterOptions {
 interface Waiting {
 	input: SendInput;
 	senderId: string;
+	acceptedAt: number;
 	resolve(delta: ConversationDelta): void;
 	reject(error: unknown): void;
 }
@@ -35,6 +37,7 @@ export class MessageWriter {
 	readonly #sql: Sql;
 	readonly #realtime: Realtime;
 	readonly #log: Log;
+	readonly #metrics: Metrics;
 	readonly #batchMax: number;
 	readonly #queueMax: number;
 	readonly #lanes: Lane[];
@@ -49,6 +52,12 @@ export class MessageWriter {
 		this.#sql = sql;
 		this.#realtime = realtime;
 		this.#log = log;
+		this.#metrics = realtime.metrics;
+		this.#metrics.gauge(
+			'tertulia_messages_waiting',
+			'Messages that wait for the batch before them.',
+			() => this.#waiting
+		);
 		this.#batchMax = batchMax;
 		this.#queueMax = queueMax;
 		this.#lanes = Array.from({ length: lanes }, () => new Lane());
@@ -64,8 +73,9 @@ export class MessageWriter {
 		}
 		return new Promise((resolve, reject) => {
 			this.#waiting++;
+			this.#metrics.accepted.add();
 			const lane = this.#laneOf(input.conversationId);
-			lane.waiting.push({ input, senderId, resolve, reject });
+			lane.waiting.push({ input, senderId, acceptedAt: performance.now(), resolve, reject });
 			if (!lane.busy) void this.#drain(lane);
 		});
 	}
@@ -109,6 +119,8 @@ export class MessageWriter {
 
 	async #insert(batch: Waiting[]): Promise<void> {
 		const rows = await insertMessages(this.#sql, this.#realtime.processId, batch);
+		const { batches, acceptToCommit } = this.#metrics;
+		if (rows.length > 0) batches.observe(rows.length);
 		const written = new Map(rows.map((row) => [row.id, row]));
 		const deltas = new Map<string, ConversationDelta>();
 		const unwritten: Waiting[] = [];
@@ -120,6 +132,7 @@ export class MessageWriter {
 				continue;
 			}
 			waiting.resolve(deltaOf(row));
+			acceptToCommit.since(waiting.acceptedAt);
 		}
 		for (const row of rows.toSorted((a, b) => a.version - b.version)) {
 			const next = deltaOf(row);
@@ -142,8 +155,9 @@ export class MessageWriter {
 			select ${messageColumns(this.#sql)} from message m
 			where m.id = ${input.id} and m.conversation_id = ${input.conversationId}
 				and m.sender_id = ${senderId} and m.kind = 'text'`;
-		if (row) resolve(deltaOf(row));
-		else reject(notFound());
+		if (!row) return reject(notFound());
+		this.#metrics.duplicates.add();
+		resolve(deltaOf(row));
 	}
 }
 

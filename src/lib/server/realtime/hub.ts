@@ -7,6 +7,7 @@ import {
 	type StreamEvent
 } from '#lib/shared/events.ts';
 import type { Log } from '../platform/log.ts';
+import { Metrics } from '../platform/metrics.ts';
 import type { Range, Ring } from './doorbell.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 import type { Stream } from './stream.ts';
@@ -82,10 +83,22 @@ class Feed<Change> {
 	/** Told in this turn of the event loop, and to be written in one frame. */
 	#gathered: Change[] | null = null;
 	#gatheredFrom: number | null = null;
+	/** When this process learned of what the streams have not been told yet. */
+	#learnedAt = 0;
+	#learnedFrom: 'this process' | 'another' = 'another';
+	readonly #metrics: Metrics;
 
-	constructor(id: string, event: Telling<Change>) {
+	constructor(id: string, metrics: Metrics, event: Telling<Change>) {
 		this.id = id;
+		this.#metrics = metrics;
 		this.#event = event;
+	}
+
+	/** Starts the watch, unless it is running. */
+	learn(from: 'this process' | 'another'): void {
+		if (this.#learnedAt !== 0) return;
+		this.#learnedAt = performance.now();
+		this.#learnedFrom = from;
 	}
 
 	get behind(): boolean {
@@ -115,9 +128,15 @@ class Feed<Change> {
 		const changes = this.#gathered;
 		this.#gatheredFrom = null;
 		this.#gathered = null;
+		const learnedAt = this.#learnedAt;
+		this.#learnedAt = 0;
 		if (base === null || this.cursor === null || !changes || this.streams.size === 0) return;
 		const frame = encodeFrame(this.#event(this.id, base, this.cursor, changes));
 		for (const stream of this.streams) stream.write(frame);
+		const { frames, events, commitToStream } = this.#metrics;
+		frames.add(this.streams.size);
+		events.add(this.streams.size * changes.length);
+		if (learnedAt !== 0) commitToStream.since(learnedAt, this.#learnedFrom);
 	}
 }
 
@@ -136,6 +155,7 @@ export class Hub {
 	readonly #source: ChangeSource;
 	readonly #log: Log;
 	readonly #retryMs: number;
+	readonly #metrics: Metrics;
 	readonly #conversations = new Map<string, Feed<ConversationChange>>();
 	readonly #people = new Map<string, Feed<PersonChange>>();
 	readonly #sessions = new Map<string, Set<Stream>>();
@@ -150,9 +170,21 @@ export class Hub {
 	#reading = false;
 	#closed = false;
 
-	constructor(source: ChangeSource, log: Log, { sweepMs = 5000, retryMs = 1000 }: HubOptions = {}) {
+	constructor(
+		source: ChangeSource,
+		log: Log,
+		{ sweepMs = 5000, retryMs = 1000 }: HubOptions = {},
+		metrics = new Metrics()
+	) {
 		this.#source = source;
 		this.#log = log;
+		this.#metrics = metrics;
+		metrics.gauge('tertulia_streams_open', 'Event streams open now.', () => this.streamCount);
+		metrics.gauge(
+			'tertulia_stream_buffered_bytes',
+			'Bytes that the readers of all streams have still to take.',
+			() => this.#buffered()
+		);
 		this.#retryMs = retryMs;
 		const heartbeat = encodeFrame({ type: 'heartbeat' });
 		this.#every(HEARTBEAT_MS, () => this.#writeToAll(heartbeat));
@@ -170,13 +202,24 @@ export class Hub {
 	 * told so (`stream.opened`): what came before, the client asks for.
 	 */
 	async open(stream: Stream): Promise<void> {
+		joinSet(this.#sessions, stream.sessionId, stream);
+		this.#personFeed(stream.personId).streams.add(stream);
+		stream.onClose(() => this.#forget(stream));
+		await this.#lookUp(stream, false);
+		stream.write(encodeFrame({ type: 'stream.opened' }));
+	}
+
+	/** Makes a stream hear what its person may hear now, and nothing else. */
+	async #lookUp(stream: Stream, isOpen: boolean): Promise<void> {
+		const asking = this.#opening.get(stream);
+		if (asking) {
+			asking.stale = true;
+			return;
+		}
 		// Subscribe before asking: a change in between makes us ask again, and is not missed.
 		const state = { stale: true };
 		this.#opening.set(stream, state);
-		joinSet(this.#sessions, stream.sessionId, stream);
 		const person = this.#personFeed(stream.personId);
-		person.streams.add(stream);
-		stream.onClose(() => this.#forget(stream));
 		try {
 			while (state.stale && !stream.closed) {
 				state.stale = false;
@@ -187,11 +230,8 @@ export class Hub {
 				const allowed = new Set(standing.conversations.map((c) => c.id));
 				for (const id of stream.conversations) if (!allowed.has(id)) this.#unfollow(stream, id);
 				for (const { id, version } of standing.conversations) {
-					const feed = this.#conversationFeed(id);
-					this.#begin(feed, version);
-					feed.streams.add(stream);
-					stream.conversations.add(id);
-					this.#catchUp(feed, this.#behind.conversations);
+					this.#conversationFeed(id).begin(version);
+					this.#follow(stream, id, isOpen);
 				}
 				this.#catchUp(person, this.#behind.people);
 			}
@@ -199,7 +239,6 @@ export class Hub {
 			this.#opening.delete(stream);
 			if (stream.closed) this.#forget(stream);
 		}
-		stream.write(encodeFrame({ type: 'stream.opened' }));
 	}
 
 	/** Passes on what this process has just committed. */
@@ -208,6 +247,7 @@ export class Hub {
 		for (const delta of advance.conversations) {
 			const feed = this.#conversations.get(delta.conversationId);
 			if (!feed) continue;
+			if (delta.version > (feed.cursor ?? Infinity)) feed.learn('this process');
 			if (feed.continuedBy(delta)) this.#tellConversation(feed, delta.changes, delta.version);
 			else this.#hear(feed, delta.version, this.#behind.conversations);
 		}
@@ -231,18 +271,24 @@ export class Hub {
 	async sweep(): Promise<void> {
 		if (this.#closed || this.#sessions.size === 0) return;
 		try {
+			let found = 0;
 			const sessions = [...this.#sessions.keys()];
 			const live = new Set(await this.#source.liveSessions(sessions));
 			for (const id of sessions) if (!live.has(id)) this.#cutSession(id);
 			for (const { id, version } of await this.#source.personVersions([...this.#people.keys()])) {
 				const feed = this.#people.get(id);
-				if (feed) this.#hear(feed, version, this.#behind.people);
+				if (!feed) continue;
+				if (version > feed.heard) found++;
+				this.#hear(feed, version, this.#behind.people);
 			}
 			const known = [...this.#conversations.keys()];
 			for (const { id, version } of await this.#source.conversationVersions(known)) {
 				const feed = this.#conversations.get(id);
-				if (feed) this.#hear(feed, version, this.#behind.conversations);
+				if (!feed) continue;
+				if (version > feed.heard) found++;
+				this.#hear(feed, version, this.#behind.conversations);
 			}
+			if (found > 0) this.#metrics.sweepFinds.add();
 		} catch (error) {
 			this.#log.warn({ err: error }, 'Comparing streams with the database failed; trying again.');
 		}
@@ -264,12 +310,14 @@ export class Hub {
 	#publishToPerson(personId: string, delta: PersonDelta): void {
 		const feed = this.#people.get(personId);
 		if (!feed) return;
+		if (delta.version > (feed.cursor ?? Infinity)) feed.learn('this process');
 		if (feed.continuedBy(delta)) this.#tellPerson(feed, delta.changes, delta.version);
 		else this.#hear(feed, delta.version, this.#behind.people);
 	}
 
 	#hear<C>(feed: Feed<C>, version: number, behind: Set<Feed<C>>): void {
 		feed.heard = Math.max(feed.heard, version);
+		if (feed.cursor !== null && feed.behind) feed.learn('another');
 		this.#catchUp(feed, behind);
 	}
 
@@ -318,15 +366,6 @@ export class Hub {
 	}
 
 	async #readConversations(feeds: Feed<ConversationChange>[]): Promise<void> {
-		const fresh = feeds.filter((feed) => feed.cursor === null);
-		if (fresh.length > 0) {
-			for (const { id, version } of await this.#source.conversationVersions(
-				fresh.map((feed) => feed.id)
-			)) {
-				const feed = this.#conversations.get(id);
-				if (feed) this.#begin(feed, version);
-			}
-		}
 		const from = feeds.flatMap((feed) =>
 			feed.cursor === null || !feed.behind ? [] : { id: feed.id, version: feed.cursor }
 		);
@@ -341,18 +380,6 @@ export class Hub {
 				for (const stream of [...feed.streams]) stream.end();
 			}
 		}
-	}
-
-	/** The feed of a conversation that was gained while its streams were open now has a beginning. */
-	#begin(feed: Feed<ConversationChange>, version: number): void {
-		if (feed.cursor !== null) return;
-		feed.begin(version);
-		const followed = encodeFrame({
-			type: 'conversation.followed',
-			conversationId: feed.id,
-			version
-		});
-		for (const stream of feed.streams) stream.write(followed);
 	}
 
 	#tellConversation(
@@ -370,8 +397,9 @@ export class Hub {
 	}
 
 	#tellPerson(feed: Feed<PersonChange>, changes: PersonChange[], version: number): void {
-		for (const change of changes) {
-			this.#membershipChanged(feed.id, change.conversationId, change.left);
+		for (const { conversationId, left } of changes) {
+			if (left) this.#membershipChanged(feed.id, conversationId, true);
+			else this.#membershipGained(feed, conversationId);
 		}
 		this.#gather(feed, changes, version);
 	}
@@ -385,13 +413,29 @@ export class Hub {
 		}
 	}
 
-	#follow(stream: Stream, conversationId: string): void {
+	/**
+	 * A person's line and a conversation's go on independently: that somebody was added may be told
+	 * here when they have long been removed again. Only the tables know both at one moment, and the
+	 * version from which on the conversation's line will tell of a removal.
+	 */
+	#membershipGained(feed: Feed<PersonChange>, conversationId: string): void {
+		for (const stream of [...feed.streams]) {
+			if (stream.conversations.has(conversationId)) continue;
+			this.#lookUp(stream, true).catch((error: unknown) => {
+				this.#log.warn({ err: error }, 'A stream could not be looked up; it has to come back.');
+				stream.end();
+			});
+		}
+	}
+
+	/** `tell`: a stream that is only being opened asks for everything anyway. */
+	#follow(stream: Stream, conversationId: string, tell = true): void {
 		if (stream.conversations.has(conversationId)) return;
 		stream.conversations.add(conversationId);
 		const feed = this.#conversationFeed(conversationId);
 		feed.streams.add(stream);
-		if (feed.cursor === null) this.#catchUp(feed, this.#behind.conversations);
-		else {
+		this.#catchUp(feed, this.#behind.conversations);
+		if (tell && feed.cursor !== null) {
 			stream.write(
 				encodeFrame({ type: 'conversation.followed', conversationId, version: feed.cursor })
 			);
@@ -434,6 +478,14 @@ export class Hub {
 		stream.conversations.clear();
 	}
 
+	#buffered(): number {
+		let bytes = 0;
+		for (const streams of this.#sessions.values()) {
+			for (const stream of streams) bytes += stream.buffered ?? 0;
+		}
+		return bytes;
+	}
+
 	#writeToAll(frame: Frame): void {
 		for (const streams of this.#sessions.values()) {
 			for (const stream of streams) stream.write(frame);
@@ -443,7 +495,7 @@ export class Hub {
 	#personFeed(id: string): Feed<PersonChange> {
 		let feed = this.#people.get(id);
 		if (!feed) {
-			feed = new Feed(id, tellPerson);
+			feed = new Feed(id, this.#metrics, tellPerson);
 			this.#people.set(id, feed);
 		}
 		return feed;
@@ -452,7 +504,7 @@ export class Hub {
 	#conversationFeed(id: string): Feed<ConversationChange> {
 		let feed = this.#conversations.get(id);
 		if (!feed) {
-			feed = new Feed(id, tellConversation);
+			feed = new Feed(id, this.#metrics, tellConversation);
 			this.#conversations.set(id, feed);
 		}
 		return feed;

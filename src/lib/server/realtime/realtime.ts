@@ -9,14 +9,20 @@ import type {
 } from '#lib/shared/events.ts';
 import type { Database, Transaction } from '../platform/db.ts';
 import type { Log } from '../platform/log.ts';
+import { Metrics } from '../platform/metrics.ts';
 import { CHANNEL, decodeRing, encodeRing, type Ring } from './doorbell.ts';
 import { Hub, type Advance, type ChangeSource, type HubOptions } from './hub.ts';
 
-/** How the process hears of others' changes: the real one is Postgres' LISTEN. */
+/**
+ * How the process hears of others' changes: the real one is Postgres' LISTEN. It goes on trying until
+ * it is stopped.
+ */
 export type Listen = (
 	hear: (payload: string) => void,
 	/** Called whenever listening has begun, again after an interruption. */
-	begun: () => void
+	begun: () => void,
+	/** Called when it is interrupted: until it has begun again nothing is heard. */
+	lost?: () => void
 ) => Promise<{ stop(): Promise<void> }>;
 
 /** The moving part: changes go in through `write`, and come out at the streams of all processes. */
@@ -25,21 +31,41 @@ export class Realtime {
 	readonly processId = randomUUID().slice(0, 8);
 	readonly db: Database;
 	readonly hub: Hub;
-	readonly #listening: Promise<{ stop(): Promise<void> }>;
+	readonly metrics: Metrics;
+	readonly #log: Log;
+	readonly #listener: Promise<{ stop(): Promise<void> }>;
+	readonly #waiting: (() => void)[] = [];
+	#listening = false;
+	#interrupted = false;
 
-	constructor(db: Database, source: ChangeSource, log: Log, listen: Listen, options?: HubOptions) {
+	constructor(
+		db: Database,
+		source: ChangeSource,
+		log: Log,
+		listen: Listen,
+		options?: HubOptions,
+		metrics = new Metrics()
+	) {
 		this.db = db;
-		this.hub = new Hub(source, log, options);
-		this.#listening = listen(
+		this.metrics = metrics;
+		this.#log = log;
+		this.hub = new Hub(source, log, options, metrics);
+		this.#listener = listen(
 			(payload) => this.#hear(payload),
-			() => void this.hub.sweep()
+			() => this.#begun(),
+			() => this.#lost()
 		);
-		this.#listening.catch((error: unknown) => log.error({ err: error }, 'Cannot listen.'));
+		this.#listener.catch((error: unknown) => log.error({ err: error }, 'Cannot listen.'));
 	}
 
-	/** Resolves when the process hears the others; rejects when it cannot. */
+	/** Whether the process hears the others now. */
+	get isListening(): boolean {
+		return this.#listening;
+	}
+
+	/** Resolves when the process hears the others. */
 	async listening(): Promise<void> {
-		await this.#listening;
+		if (!this.#listening) await new Promise<void>((resolve) => this.#waiting.push(resolve));
 	}
 
 	/** Passes on what was just committed; the notification has already gone with the commit. */
@@ -49,8 +75,28 @@ export class Realtime {
 
 	async close(withinMs = 0): Promise<void> {
 		this.hub.close(withinMs);
-		const listener = await this.#listening.catch(() => undefined);
+		const listener = await this.#listener.catch(() => undefined);
 		await listener?.stop();
+		this.metrics.close();
+	}
+
+	#begun(): void {
+		this.#listening = true;
+		if (this.#interrupted) {
+			this.#interrupted = false;
+			this.metrics.listening.add();
+			this.#log.info('Listening to the database again.');
+		}
+		for (const resolve of this.#waiting.splice(0)) resolve();
+		// What was told while nobody listened.
+		void this.hub.sweep();
+	}
+
+	#lost(): void {
+		this.#listening = false;
+		if (this.#interrupted) return;
+		this.#interrupted = true;
+		this.#log.warn('Listening to the database was interrupted.');
 	}
 
 	#hear(payload: string): void {
@@ -59,19 +105,55 @@ export class Realtime {
 	}
 }
 
-/** LISTEN on a connection of its own, which reconnects by itself with a growing pause. */
+const LISTEN_AGAIN_MS = 100;
+const LISTEN_AGAIN_MAX_MS = 3000;
+
+/** LISTEN on a connection of its own; a new one, after a growing pause, whenever that one ends. */
 export const listenOn =
 	(url: string): Listen =>
-	async (hear, begun) => {
-		const connection = postgres(url, {
-			max: 1,
-			idle_timeout: 0,
-			max_lifetime: null,
-			onnotice: () => {},
-			connection: { application_name: 'tertulia-listener' }
-		});
-		await connection.listen(CHANNEL, hear, begun);
-		return { stop: () => connection.end({ timeout: 1 }) };
+	async (hear, begun, lost) => {
+		let connection: postgres.Sql | undefined;
+		let again: NodeJS.Timeout | undefined;
+		let stopped = false;
+		let failures = 0;
+
+		const begin = () => {
+			let ended = false;
+			const end = () => {
+				if (ended || stopped) return;
+				ended = true;
+				lost?.();
+				void connection?.end({ timeout: 0 });
+				const most = Math.min(LISTEN_AGAIN_MAX_MS, LISTEN_AGAIN_MS * 2 ** failures++);
+				again = setTimeout(begin, most * (0.5 + Math.random() / 2));
+			};
+			// Not `sql.listen`, which reconnects too, but does not tell that it is deaf meanwhile.
+			const options = {
+				max: 1,
+				idle_timeout: 0,
+				max_lifetime: null,
+				fetch_types: false,
+				connect_timeout: 10,
+				onnotice: () => {},
+				onclose: end,
+				onnotify: (_channel: string, payload: string) => hear(payload),
+				connection: { application_name: 'tertulia-listener' }
+			};
+			connection = postgres(url, options);
+			connection.unsafe(`listen ${CHANNEL}`).then(() => {
+				if (ended || stopped) return;
+				failures = 0;
+				begun();
+			}, end);
+		};
+		begin();
+		return {
+			async stop() {
+				stopped = true;
+				clearTimeout(again);
+				await connection?.end({ timeout: 1 });
+			}
+		};
 	};
 
 /**

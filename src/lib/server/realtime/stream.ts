@@ -16,6 +16,8 @@ export interface Stream extends Listener {
 	/** Ends politely, after what was written. */
 	end(): void;
 	readonly closed: boolean;
+	/** Bytes that were written and have not left yet, where that can be told. */
+	readonly buffered?: number;
 	/** Tells the one who asked last. */
 	onClose(listener: () => void): void;
 }
@@ -43,11 +45,19 @@ export class SocketStream implements Stream {
 	readonly #socket: Socket;
 	readonly #chunked: boolean;
 	readonly #bufferMax: number;
+	readonly #onSlow: (() => void) | undefined;
 	#closed = false;
 	#onClose: (() => void) | undefined;
 
-	/** `bufferMax`: bytes that a slow reader may leave before it is cut off. */
-	constructor(req: IncomingMessage, res: ServerResponse, listener: Listener, bufferMax: number) {
+	/** `bufferMax`: bytes that a slow reader may leave before it is cut off, and `onSlow` is told. */
+	constructor(
+		req: IncomingMessage,
+		res: ServerResponse,
+		listener: Listener,
+		bufferMax: number,
+		onSlow?: () => void
+	) {
+		this.#onSlow = onSlow;
 		this.personId = listener.personId;
 		this.sessionId = listener.sessionId;
 		this.#bufferMax = bufferMax;
@@ -69,12 +79,17 @@ export class SocketStream implements Stream {
 		return this.#closed;
 	}
 
+	get buffered(): number {
+		return this.#closed ? 0 : this.#socket.writableLength;
+	}
+
 	write(frame: Frame): void {
 		if (this.#closed) return;
 		if (this.#socket.writableLength > this.#bufferMax) {
 			// Memory per stream is bounded. The client comes back and syncs: nothing is lost.
 			this.#closed = true;
 			this.#socket.destroy();
+			this.#onSlow?.();
 			return;
 		}
 		this.#socket.write(this.#chunked ? frame.chunked : frame.bare);

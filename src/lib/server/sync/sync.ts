@@ -38,7 +38,7 @@ export async function since(
 		select version from person where id = ${viewerId}`;
 	if (!person) throw notFound();
 	const rows = await ownConversations(sql, viewerId);
-	const behind: Position[] = [];
+	const behind: Behind[] = [];
 	const fresh: OwnConversation[] = [];
 	const reset: string[] = [];
 	const readSeqs: Record<string, number> = {};
@@ -53,13 +53,17 @@ export async function since(
 			continue;
 		}
 		readSeqs[row.id] = row.read_seq;
-		if (row.version > version) behind.push({ id: row.id, version });
+		if (row.version > version) behind.push({ ...row, since: version });
 	}
 	const snapshots = await snapshotsOf(sql, viewerId, fresh);
 	const deltas: ConversationDelta[] = [];
-	for (const { id, base, version, changes } of await conversationDeltas(sql, behind)) {
+	for (const { id, base, version, changes } of await changesOf(sql, behind)) {
 		if (changes) deltas.push({ conversationId: id, base, version, changes });
 	}
+	const { syncBehind, resets } = services.metrics;
+	const missed = deltas.reduce((sum, { base, version }) => sum + version - base, 0);
+	syncBehind.observe(missed);
+	resets.add(reset.length);
 	const own = new Set(rows.map((row) => row.id));
 	return {
 		personVersion: person.version,
@@ -102,35 +106,48 @@ export function changeSource({ sql }: Database): ChangeSource {
 	};
 }
 
-/**
- * What changed in conversations since a version of each. The version is read before the rows: a row
- * may then be newer than it, which the next delta only repeats; none of an older version is missing,
- * because versions are taken under the row lock and become visible in their order.
- */
+/** A conversation as it stood at one moment, for whoever knows it up to an earlier version. */
+type Behind = ConversationRow & { since: number };
+
 async function conversationDeltas(sql: Sql, from: Position[]): Promise<Told<ConversationChange>[]> {
 	if (from.length === 0) return [];
-	const rows = await sql<(ConversationRow & { since: number })[]>`
+	const rows = await sql<Behind[]>`
 		select ${conversationColumns(sql)}, k.since
 		from unnest(${from.map((f) => f.id)}::uuid[], ${from.map((f) => f.version)}::bigint[])
 			as k(id, since)
 		join conversation c on c.id = k.id
 		where c.version > k.since`;
+	return changesOf(sql, rows);
+}
+
+/**
+ * What changed since, up to the version at which the conversation was read. None is missing, because
+ * versions are taken under the row lock and become visible in their order. What has changed once more
+ * since then is left to the next delta: whoever was a member at that version may not be one now, and
+ * is told nothing of what came after.
+ */
+async function changesOf(sql: Sql, rows: Behind[]): Promise<Told<ConversationChange>[]> {
 	const near = rows.filter((row) => row.version - row.since <= DELTA_MAX);
 	const ids = near.map((row) => row.id);
 	const bases = near.map((row) => row.since);
+	const ends = near.map((row) => row.version);
 	const [messages, members] =
 		near.length === 0
 			? [[], []]
 			: await Promise.all([
 					sql<MessageRow[]>`
 						select ${messageColumns(sql)}
-						from unnest(${ids}::uuid[], ${bases}::bigint[]) as k(id, since)
-						join message m on m.conversation_id = k.id and m.version > k.since
+						from unnest(${ids}::uuid[], ${bases}::bigint[], ${ends}::bigint[])
+							as k(id, since, until)
+						join message m on m.conversation_id = k.id
+							and m.version > k.since and m.version <= k.until
 						order by m.conversation_id, m.seq`,
 					sql<MemberRow[]>`
 						select ${memberColumns(sql)}
-						from unnest(${ids}::uuid[], ${bases}::bigint[]) as k(id, since)
-						join member m on m.conversation_id = k.id and m.version > k.since
+						from unnest(${ids}::uuid[], ${bases}::bigint[], ${ends}::bigint[])
+							as k(id, since, until)
+						join member m on m.conversation_id = k.id
+							and m.version > k.since and m.version <= k.until
 						join person p on p.id = m.person_id
 						order by m.version`
 				]);

@@ -43,12 +43,17 @@ export function toTrpcError(error: TRPCError, report: (cause: unknown) => void):
 	return error;
 }
 
+/** What a client is told of an error. */
+export function reasonFor(error: TRPCError): ErrorCode {
+	return error.cause instanceof AppError ? error.cause.code : reasonOf(error.code);
+}
+
 export function shapeError<S extends { code: number; message: string; data: object }>(
 	shape: S,
 	error: TRPCError
 ) {
 	const cause = error.cause instanceof AppError ? error.cause : undefined;
-	const reason = cause?.code ?? reasonOf(error.code);
+	const reason = reasonFor(error);
 	const data: SpokenError = {
 		...cause?.details,
 		code: error.code,

@@ -1,7 +1,7 @@
 import { initTRPC } from '@trpc/server';
 import { AppError } from '#lib/shared/errors.ts';
 import type { Context } from './context.ts';
-import { shapeError, toTrpcError } from './errors.ts';
+import { reasonFor, shapeError, toTrpcError } from './errors.ts';
 
 const t = initTRPC.context<Context>().create({
 	errorFormatter: ({ shape, error }) => shapeError(shape, error)
@@ -12,11 +12,16 @@ export const createCallerFactory = t.createCallerFactory;
 
 /** Turns our own errors into tRPC's, and keeps everything else to the log. */
 const speaking = t.middleware(async ({ ctx, next, path }) => {
+	const { metrics, log } = ctx.services;
+	const began = performance.now();
 	const result = await next();
+	metrics.procedures.since(began, path);
 	if (result.ok) return result;
-	throw toTrpcError(result.error, (cause) =>
-		ctx.services.log.error({ err: cause, path }, 'A procedure failed.')
+	const error = toTrpcError(result.error, (cause) =>
+		log.error({ err: cause, path }, 'A procedure failed.')
 	);
+	metrics.errors.add(1, reasonFor(error));
+	throw error;
 });
 
 /** For anybody. */

@@ -1,0 +1,142 @@
+/** Moments that a real database seldom makes: answers that are late. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ConversationChange, PersonChange } from '#lib/shared/events.ts';
+import { openLog } from '../platform/log.ts';
+import { TestStream } from '../testing.ts';
+import { Hub, type ChangeSource, type Position, type Told } from './hub.ts';
+
+const GROUP = 'group';
+const ana = { id: 'ana', sessionId: 'session of ana' };
+const ben = { id: 'ben', sessionId: 'session of ben' };
+
+/** Tables of which a test decides what they say, and when. */
+class FakeTables implements ChangeSource {
+	readonly members = new Set([ana.id, ben.id]);
+	version = 10;
+	personDeltas: ChangeSource['personDeltas'] = async () => [];
+
+	async standing(personId: string) {
+		const conversations = this.members.has(personId) ? [{ id: GROUP, version: this.version }] : [];
+		return { version: 4, conversations };
+	}
+	async conversationDeltas(): Promise<Told<ConversationChange>[]> {
+		return [];
+	}
+	async conversationVersions(ids: string[]): Promise<Position[]> {
+		return ids.map((id) => ({ id, version: this.version }));
+	}
+	async personVersions(): Promise<Position[]> {
+		return [];
+	}
+	async liveSessions(ids: string[]) {
+		return ids;
+	}
+}
+
+let tables: FakeTables;
+let hub: Hub;
+let streamOfAna: TestStream;
+let streamOfBen: TestStream;
+
+beforeEach(async () => {
+	tables = new FakeTables();
+	hub = new Hub(tables, openLog('silent'), { sweepMs: 3_600_000 });
+	[streamOfAna, streamOfBen] = [new TestStream(ana), new TestStream(ben)];
+	await hub.open(streamOfAna);
+	await hub.open(streamOfBen);
+});
+afterEach(() => hub.close(0));
+
+const membership = (left: boolean): PersonChange => ({
+	type: 'membership.changed',
+	conversationId: GROUP,
+	readSeq: 0,
+	left
+});
+const standing = (version: number, left: boolean): ConversationChange => ({
+	type: 'member.changed',
+	member: { person: { id: ben.id, name: 'Ben', username: 'ben' }, role: 'member', left, version }
+});
+
+function removeBen(): void {
+	tables.members.delete(ben.id);
+	tables.version = 11;
+	hub.publish({
+		people: [{ personId: ben.id, delta: { base: 5, version: 6, changes: [membership(true)] } }],
+		conversations: [
+			{ conversationId: GROUP, base: 10, version: 11, changes: [standing(11, true)] }
+		],
+		sessions: []
+	});
+}
+
+async function say(body: string): Promise<void> {
+	const base = tables.version++;
+	const { version } = tables;
+	hub.publish({
+		people: [],
+		conversations: [
+			{
+				conversationId: GROUP,
+				base,
+				version,
+				changes: [
+					{
+						type: 'message.changed',
+						message: {
+							id: `message ${version}`,
+							conversationId: GROUP,
+							seq: version,
+							version,
+							senderId: ana.id,
+							sentAt: 0,
+							kind: 'text',
+							body
+						}
+					}
+				]
+			}
+		],
+		sessions: []
+	});
+	await expect.poll(() => streamOfAna.bodies).toContain(body);
+}
+
+/** What the tables said of Ben before he was removed is on its way while he is removed. */
+async function lateWordOf(then: () => void): Promise<void> {
+	let asked = () => {};
+	const question = new Promise<void>((resolve) => (asked = resolve));
+	let answer = () => {};
+	const answered = new Promise<void>((resolve) => (answer = resolve));
+	tables.personDeltas = async ([from]) => {
+		if (from?.version !== 4) return [];
+		asked();
+		await answered;
+		return [{ id: ben.id, base: 4, version: 5, changes: [membership(false)] }];
+	};
+	hub.ring({
+		people: [{ id: ben.id, base: 4, version: 5 }],
+		conversations: [],
+		sessions: []
+	});
+	await question;
+	removeBen();
+	then();
+	answer();
+	await expect.poll(() => streamOfBen.heard.map(({ type }) => type)).toContain('person.advanced');
+}
+
+test('a late word of having been added does not bring back who was removed since', async () => {
+	await lateWordOf(() => {});
+	await say('About Ben');
+	expect(streamOfBen.bodies).toEqual([]);
+	expect(streamOfBen.conversations.size).toBe(0);
+});
+
+test('and one that is true does, though the conversation has not told of it', async () => {
+	await lateWordOf(() => tables.members.add(ben.id));
+	await expect.poll(() => streamOfBen.conversations.has(GROUP)).toBe(true);
+	expect(streamOfBen.heard.map(({ type }) => type)).toContain('conversation.followed');
+	await say('Welcome back');
+	expect(streamOfBen.bodies).toEqual(['Welcome back']);
+});

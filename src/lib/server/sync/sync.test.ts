@@ -1,0 +1,112 @@
+/** Who is removed between two statements of one answer is told nothing of what came after. */
+import { uuidv7 } from 'uuidv7';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { listMembers } from '../conversations/conversations.ts';
+import { messagePage } from '../messages/messages.ts';
+import type { Sql } from '../platform/db.ts';
+import type { Services } from '../services.ts';
+import { somebody, testApp, type TestApp, type TestPerson } from '../testing.ts';
+import { changeSource, since } from './sync.ts';
+
+let home: TestApp;
+let [ana, ben, cleo]: TestPerson[] = [];
+
+beforeAll(async () => {
+	home = await testApp();
+	ana = await somebody(home.services);
+	ben = await somebody(home.services);
+	cleo = await somebody(home.services);
+});
+afterAll(() => home.close());
+
+/** The same services, where `meanwhile` happens after the statement that contains `part`. */
+function interrupted(part: string, meanwhile: () => Promise<unknown>): Services {
+	const { db } = home.services;
+	const sql = new Proxy(db.sql, {
+		apply(target, self, given: Parameters<Sql>) {
+			const query: unknown = Reflect.apply(target, self, given);
+			const [text] = given as unknown as [readonly string[]];
+			if (!Array.isArray(text) || !text.join('').includes(part)) return query;
+			return (async () => {
+				const rows: unknown = await query;
+				await meanwhile();
+				return rows;
+			})();
+		}
+	});
+	return { ...home.services, db: { ...db, sql } };
+}
+
+async function group(): Promise<{ id: string; version: number }> {
+	const id = uuidv7();
+	const { snapshot } = await ana!.call.conversations.createGroup({
+		id,
+		name: 'Group',
+		personIds: [ben!.id, cleo!.id]
+	});
+	return { id, version: snapshot.version };
+}
+
+const say = (conversationId: string, body: string) =>
+	ana!.call.messages.send({ id: uuidv7(), conversationId, body });
+
+/** Ben is removed, and then the others talk about him. */
+async function removeBen(conversationId: string): Promise<void> {
+	await ana!.call.conversations.removePerson({ conversationId, personId: ben!.id });
+	await say(conversationId, 'At last');
+	await cleo!.call.conversations.leave({ conversationId });
+}
+
+test('by sync', async () => {
+	const { id, version } = await group();
+	await say(id, 'Hello');
+	const services = interrupted('from member v join conversation c', () => removeBen(id));
+	const { deltas } = await since(services, ben!.id, { conversations: { [id]: version } });
+	const delta = deltas.find(({ conversationId }) => conversationId === id);
+	expect(delta?.version).toBe(version + 1);
+	expect(delta?.changes).toHaveLength(1);
+	expect(JSON.stringify(deltas)).not.toContain('At last');
+});
+
+test('by a page of history', async () => {
+	const { id } = await group();
+	await say(id, 'Hello');
+	for (const where of [{}, { after: 1 }, { before: 1000 }, { around: 2 }]) {
+		const services = interrupted('select c.version, c.last_seq from conversation c', async () => {
+			await say(id, 'At last');
+		});
+		const { messages, lastSeq } = await messagePage(services, ben!.id, {
+			conversationId: id,
+			...where
+		});
+		expect(messages.at(-1)?.seq ?? 0).toBeLessThanOrEqual(lastSeq);
+	}
+});
+
+test('by the list of members', async () => {
+	const { id, version } = await group();
+	const services = interrupted('select c.version from conversation c', () => removeBen(id));
+	const { members } = await listMembers(services, ben!.id, id);
+	expect(Math.max(...members.map((member) => member.version))).toBeLessThanOrEqual(version);
+	expect(members.some(({ left }) => left)).toBe(false);
+});
+
+test('by the hub, whose deltas tell of no message without the removal before it', async () => {
+	const { id, version } = await group();
+	await say(id, 'Hello');
+	const { db: late } = interrupted('where c.version > k.since', () => removeBen(id));
+	const told = await changeSource(late).conversationDeltas([{ id, version }]);
+	expect(told).toMatchObject([{ base: version, version: version + 1 }]);
+	expect(JSON.stringify(told)).not.toContain('At last');
+	// And the rest comes whole, the next time.
+	const rest = await changeSource(home.services.db).conversationDeltas([
+		{ id, version: version + 1 }
+	]);
+	expect(rest[0]?.changes?.map(({ type }) => type)).toEqual([
+		'member.changed',
+		'member.changed',
+		'message.changed',
+		'message.changed',
+		'message.changed'
+	]);
+});

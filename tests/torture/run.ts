@@ -1,0 +1,201 @@
+/**
+ * `pnpm torture [--short | --minutes N] [--seed N] [--port N]`: processes of the built app are killed,
+ * frozen, cut off and lied to while dozens of clients talk, and in the end every client has to show
+ * what the database holds. The same seed makes the same plan. The last line says it all, and so does
+ * the exit status.
+ */
+import { randomInt } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { uuidv7 } from 'uuidv7';
+import { Problem, runScript } from '../../scripts/lib/problem.ts';
+import { Random } from '../../scripts/seed/random.ts';
+import { openDatabase } from '../../src/lib/server/platform/db.ts';
+import { Client, type World } from './client.ts';
+import { House } from './house.ts';
+import { FAULTS, planFaults, type Fault, type FaultKind } from './plan.ts';
+import { isCurrent, judge, KINDS, type Findings } from './verdict.ts';
+
+const SHORT_SECONDS = 75;
+const PEOPLE = 20;
+/** Of them, in nobody's group but their own. */
+const OUTSIDERS = 3;
+/** Of them, with a second tab. */
+const WITH_TWO = 8;
+const ACT_EVERY_MS = 220;
+/** For the outboxes to empty, and then for the streams to bring everything. */
+const SETTLE_MS = 45_000;
+const SHOWN_MAX = 5;
+
+await runScript(async () => {
+	const { seed, seconds, port } = readArguments();
+	if (!existsSync(path.resolve(import.meta.dirname, '../../build/handler.js'))) {
+		throw new Problem('There is no build yet: run “pnpm build” first.');
+	}
+	console.log(`Torture for ${seconds} s, seed ${seed}.`);
+	const house = await House.open(port);
+	try {
+		if (!house.redisUrl) console.log('There is no redis-server here: without Redis.');
+		const outcome = await torture(house, seed, seconds * 1000);
+		const count = report(outcome);
+		process.exitCode = count === 0 ? 0 : 1;
+		const verdict = count === 0 ? 'Nothing lost, doubled, out of order or overheard' : 'FAILED';
+		console.log(
+			`${verdict}: ${count} findings, ${outcome.acknowledged} acknowledged, seed ${seed}.`
+		);
+	} finally {
+		await house.close();
+	}
+});
+// Sockets that are kept alive would keep this process, too.
+process.exit();
+
+function readArguments(): { seed: string; seconds: number; port: number } {
+	const text = { type: 'string' } as const;
+	let values;
+	try {
+		({ values } = parseArgs({
+			options: { short: { type: 'boolean' }, minutes: text, seed: text, port: text }
+		}));
+	} catch (error) {
+		throw new Problem(
+			`${(error as Error).message} It is: pnpm torture [--short | --minutes N] [--seed N] [--port N]`
+		);
+	}
+	const minutes = Number(values.minutes ?? 10);
+	if (!(minutes > 0)) throw new Problem('--minutes wants a number.');
+	return {
+		seed: values.seed ?? String(randomInt(1_000_000)),
+		seconds: values.short ? SHORT_SECONDS : minutes * 60,
+		port: Number(values.port ?? 26_000)
+	};
+}
+
+interface Outcome {
+	findings: Findings;
+	messages: number;
+	acknowledged: number;
+	befallen: Map<FaultKind, { times: number; count: number }>;
+	world: World;
+	heard: number;
+}
+
+async function torture(house: House, seed: string, lengthMs: number): Promise<Outcome> {
+	const world: World = {
+		doors: house.processes.map(({ door }) => door),
+		groups: new Map(),
+		conversations: new Set(),
+		people: [],
+		busiest: uuidv7(),
+		tally: { tries: 0, retries: 0, streams: 0, syncs: 0, resets: 0, gaps: 0, refusals: new Map() }
+	};
+	const clients = await gather(world, seed);
+	const enough = new AbortController();
+	const lives = clients.map((client) => client.live(ACT_EVERY_MS, enough.signal));
+
+	const befallen = await befallAll(house, planFaults(seed, lengthMs), lengthMs);
+	enough.abort();
+	await Promise.all(lives);
+	await house.calm();
+	const unsettled = await settle(clients);
+
+	const db = openDatabase(house.databaseUrl, 2);
+	const { findings, messages } = await judge(db.sql, world, clients);
+	await db.close();
+	findings['shown differently'].push(...unsettled);
+	findings.other.push(...house.faultsOfOurs);
+	for (const client of clients) client.close();
+	const acknowledged = clients.flatMap(({ sent }) => sent).filter(({ message }) => message).length;
+	const heard = clients.reduce((count, client) => count + client.heard.length, 0);
+	return { findings, messages, acknowledged, befallen, world, heard };
+}
+
+/** People with a session each, some with two tabs, and one group for all but the outsiders. */
+async function gather(world: World, seed: string): Promise<Client[]> {
+	const clients: Client[] = [];
+	for (let n = 1; n <= PEOPLE; n++) {
+		const client = new Client(world, `person.${n}`, new Random(`person ${n} ${seed}`));
+		await client.signUp();
+		clients.push(client);
+	}
+	const friends = clients.slice(0, -OUTSIDERS);
+	world.people = friends.map(({ personId }) => personId);
+	await friends[0]?.found(world.busiest, 'Busiest', world.people.slice(1));
+	const seconds = clients
+		.slice(0, WITH_TWO)
+		.map((client, n) => client.another(`${client.name}.tab`, new Random(`tab ${n} ${seed}`)));
+	return [...clients, ...seconds];
+}
+
+async function befallAll(
+	house: House,
+	plan: Fault[],
+	lengthMs: number
+): Promise<Outcome['befallen']> {
+	const befallen = new Map(FAULTS.map((kind) => [kind, { times: 0, count: 0 }]));
+	const began = performance.now();
+	for (const fault of plan) {
+		await pause(Math.max(0, fault.at - (performance.now() - began)));
+		const count = await house.befall(fault);
+		const tally = befallen.get(fault.kind);
+		if (!tally || count === 0) continue;
+		tally.times++;
+		tally.count += count;
+	}
+	await pause(Math.max(0, lengthMs - (performance.now() - began)));
+	return befallen;
+}
+
+/** Waits until the outboxes are empty and every device is current; what is not, by name. */
+async function settle(clients: Client[]): Promise<string[]> {
+	const emptied = performance.now() + SETTLE_MS;
+	while (performance.now() < emptied && clients.some((c) => c.waiting > 0 || !c.isListening)) {
+		await pause(100);
+	}
+	const unsettled = clients.flatMap((client) => [
+		...(client.waiting > 0 ? [`${client.name} could not send ${client.waiting}`] : []),
+		...(client.isListening ? [] : [`${client.name} has no stream`])
+	]);
+	// Without a question of their own: what the streams bring, and what the hubs' sweeps find.
+	const deadline = performance.now() + SETTLE_MS;
+	for (const client of clients) {
+		for (;;) {
+			await client.settle();
+			if (isCurrent(client.replica, await client.fresh())) break;
+			if (performance.now() > deadline) {
+				unsettled.push(`${client.name} does not show what is true`);
+				break;
+			}
+			await pause(200);
+		}
+	}
+	return unsettled;
+}
+
+function report({ findings, messages, acknowledged, befallen, world, heard }: Outcome): number {
+	const { tally } = world;
+	const row = (name: string, figure: string | number) =>
+		console.log(`  ${name.padEnd(26)}${figure}`);
+	row('messages stored', messages);
+	row('sends acknowledged', acknowledged);
+	row('tries, of them again', `${tally.tries}, ${tally.retries}`);
+	row('frames and answers heard', heard);
+	row('streams opened', tally.streams);
+	row('gaps seen, syncs, resets', `${tally.gaps}, ${tally.syncs}, ${tally.resets}`);
+	for (const [kind, { times, count }] of befallen) {
+		row(kind, times === count ? times : `${times} (${count} connections)`);
+	}
+	row('refusals', [...tally.refusals].map(([reason, n]) => `${reason} ${n}`).join(', ') || 'none');
+	console.log();
+	let count = 0;
+	for (const kind of KINDS) {
+		const found = findings[kind];
+		count += found.length;
+		row(kind, found.length);
+		for (const one of found.slice(0, SHOWN_MAX)) console.log(`    ${one}`);
+	}
+	console.log();
+	return count;
+}

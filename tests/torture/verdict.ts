@@ -1,0 +1,293 @@
+/** Holds what the clients were told and shown against the tables. */
+import { isDeepStrictEqual } from 'node:util';
+import type postgres from 'postgres';
+import type { Replica } from '../../src/lib/shared/replica.ts';
+import type { Client, Heard, World } from './client.ts';
+
+/** Findings by what they are; each must be empty. */
+export const KINDS = [
+	'acknowledged and missing',
+	'doubled',
+	'out of order',
+	'heard by outsiders',
+	'heard and not stored',
+	'let in by mistake',
+	'shown differently',
+	'tables not whole',
+	'other'
+] as const;
+export type Findings = Record<(typeof KINDS)[number], string[]>;
+
+interface MessageRow {
+	id: string;
+	conversation_id: string;
+	seq: number;
+	version: number;
+	sender_id: string;
+	body: string | null;
+	notice: { type: string; personIds?: string[]; personId?: string } | null;
+}
+
+interface ConversationRow {
+	id: string;
+	kind: string;
+	version: number;
+	last_seq: number;
+	changed: number;
+	pair: string | null;
+}
+
+interface MemberRow {
+	conversation_id: string;
+	person_id: string;
+	version: number;
+	read_seq: number;
+}
+
+interface Tables {
+	messages: Map<string, MessageRow>;
+	byConversation: Map<string, MessageRow[]>;
+	conversations: Map<string, ConversationRow>;
+	members: Map<string, MemberRow>;
+}
+
+/** Versions from (included) and until (excluded) which somebody was a member. */
+interface Stay {
+	from: number;
+	until: number;
+}
+
+export async function judge(
+	sql: postgres.Sql<{ bigint: number }>,
+	world: World,
+	clients: Client[]
+): Promise<{ findings: Findings; messages: number }> {
+	const tables = await readTables(sql);
+	const findings = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as Findings;
+	checkTables(tables, findings);
+	const stays = staysOf(tables, world);
+	for (const client of clients) {
+		checkSent(client, tables, stays, findings);
+		checkOrder(client, findings);
+		checkChanged(client, tables, findings);
+		checkHeard(client, tables, stays, findings);
+		checkShown(client, tables, findings);
+		for (const complaint of client.complaints) findings.other.push(`${client.name} ${complaint}`);
+	}
+	return { findings, messages: tables.messages.size };
+}
+
+async function readTables(sql: postgres.Sql<{ bigint: number }>): Promise<Tables> {
+	const messages = await sql<MessageRow[]>`
+		select id, conversation_id, seq, version, sender_id, body, notice from message
+		order by conversation_id, seq`;
+	const conversations = await sql<ConversationRow[]>`
+		select id, kind, version, last_seq, changed, pair from conversation`;
+	const members = await sql<MemberRow[]>`
+		select conversation_id, person_id, version, read_seq from member`;
+	return {
+		messages: new Map(messages.map((row) => [row.id, row])),
+		byConversation: Map.groupBy(messages, (row) => row.conversation_id),
+		conversations: new Map(conversations.map((row) => [row.id, row])),
+		members: new Map(members.map((row) => [`${row.conversation_id} ${row.person_id}`, row]))
+	};
+}
+
+/** Places are dense, no version was given twice, the newest is the conversation's; no body twice. */
+function checkTables(
+	{ messages, byConversation, conversations, members }: Tables,
+	found: Findings
+) {
+	const versions = new Map<string, number[]>();
+	const add = (id: string, version: number) => {
+		const list = versions.get(id);
+		if (list) list.push(version);
+		else versions.set(id, [version]);
+	};
+	for (const { conversation_id: id, version } of messages.values()) add(id, version);
+	for (const { conversation_id: id, version } of members.values()) add(id, version);
+	for (const { id, changed } of conversations.values()) if (changed > 0) add(id, changed);
+	for (const { id, version, last_seq: lastSeq } of conversations.values()) {
+		const rows = byConversation.get(id) ?? [];
+		if (rows.length !== lastSeq || rows.some(({ seq }, index) => seq !== index + 1)) {
+			found['tables not whole'].push(`${id} has ${rows.length} messages, and ${lastSeq} places`);
+		}
+		const given = versions.get(id) ?? [];
+		if (new Set(given).size !== given.length || Math.max(0, ...given) !== version) {
+			found['tables not whole'].push(`${id} has versions given twice, or past its own ${version}`);
+		}
+	}
+	const bodies = new Set<string>();
+	for (const { id, body } of messages.values()) {
+		if (body === null) continue;
+		if (bodies.has(body)) found.doubled.push(`${id}: ${body.slice(0, 40)}`);
+		bodies.add(body);
+	}
+}
+
+/** Who was a member from when to when, as the timelines tell. */
+function staysOf({ conversations, byConversation }: Tables, world: World): Map<string, Stay[]> {
+	const stays = new Map<string, Stay[]>();
+	const come = (id: string, person: string, from: number) => {
+		const key = `${id} ${person}`;
+		const list = stays.get(key) ?? [];
+		stays.set(key, list);
+		if (list.at(-1)?.until !== Infinity) list.push({ from, until: Infinity });
+	};
+	const go = (id: string, person: string, until: number) => {
+		const last = stays.get(`${id} ${person}`)?.at(-1);
+		if (last) last.until = until;
+	};
+	for (const { id, pair } of conversations.values()) {
+		for (const person of pair?.split(':') ?? world.groups.get(id) ?? []) come(id, person, 0);
+		for (const { notice, version, sender_id: sender } of byConversation.get(id) ?? []) {
+			// The notice takes the version after those of the memberships that it tells of.
+			if (notice?.type === 'added') {
+				const added = notice.personIds ?? [];
+				for (const person of added) come(id, person, version - added.length);
+			}
+			if (notice?.type === 'left') go(id, sender, version - 1);
+			if (notice?.type === 'removed') go(id, notice.personId ?? '', version - 1);
+		}
+	}
+	return stays;
+}
+
+const wasThere = (stays: Stay[] | undefined, version: number) =>
+	stays?.some(({ from, until }) => from <= version && version < until) ?? false;
+
+function checkSent(client: Client, tables: Tables, stays: Map<string, Stay[]>, found: Findings) {
+	for (const { id, conversationId, body, message } of client.sent) {
+		const row = tables.messages.get(id);
+		if (!message) continue;
+		const isWhole =
+			row?.conversation_id === conversationId &&
+			row.sender_id === client.personId &&
+			row.body === body &&
+			row.seq === message.seq &&
+			row.version === message.version;
+		if (!isWhole) {
+			found['acknowledged and missing'].push(`${client.name}: ${id} ${body.slice(0, 40)}`);
+		} else if (!wasThere(stays.get(`${conversationId} ${client.personId}`), row.version)) {
+			found['let in by mistake'].push(`${client.name} wrote ${id} into ${conversationId}`);
+		}
+	}
+}
+
+/** One device sends one after the other into a conversation, so acknowledgements are the order. */
+function checkOrder({ name, sent }: Client, found: Findings) {
+	const last = new Map<string, number>();
+	for (const { id, conversationId, message } of sent) {
+		if (!message) continue;
+		const before = last.get(conversationId) ?? 0;
+		if (message.seq <= before) {
+			found['out of order'].push(`${name}: ${id} has place ${message.seq} after ${before}`);
+		}
+		last.set(conversationId, message.seq);
+	}
+}
+
+/** What else was acknowledged is there, or something newer in its place. */
+function checkChanged(client: Client, tables: Tables, found: Findings) {
+	const { name, personId } = client;
+	const missing = found['acknowledged and missing'];
+	for (const { conversationId, version, changes } of client.changed) {
+		const conversation = tables.conversations.get(conversationId);
+		if (!conversation || conversation.version < version) {
+			missing.push(`${name}: version ${version} of ${conversationId}`);
+			continue;
+		}
+		for (const change of changes) {
+			if (change.type === 'message.changed') {
+				const { id, seq } = change.message;
+				if (tables.messages.get(id)?.seq !== seq) missing.push(`${name}: notice ${id}`);
+			} else if (change.type === 'member.changed') {
+				const { person, version: at } = change.member;
+				const row = tables.members.get(`${conversationId} ${person.id}`);
+				if (!row || row.version < at) missing.push(`${name}: standing of ${person.name}`);
+			} else if (conversation.changed < change.conversation.changed) {
+				missing.push(`${name}: name of ${conversationId}`);
+			}
+		}
+	}
+	for (const id of client.opened) {
+		if (!tables.conversations.has(id)) missing.push(`${name}: conversation ${id}`);
+	}
+	for (const [id, seq] of client.marked) {
+		const row = tables.members.get(`${id} ${personId}`);
+		const end = tables.conversations.get(id)?.last_seq ?? 0;
+		if ((row?.read_seq ?? 0) < Math.min(seq, end)) missing.push(`${name}: read up to ${seq}`);
+	}
+}
+
+/**
+ * Somebody who is a member now may be told what was said while they were not (they can read it in
+ * the history); somebody who is not, nothing that came after.
+ */
+function checkHeard(client: Client, tables: Tables, stays: Map<string, Stay[]>, found: Findings) {
+	const foreign = ({ conversationId, version, rows }: Heard) => {
+		const own = stays.get(`${conversationId} ${client.personId}`);
+		return !wasThere(own, version) && !rows.every((row) => wasThere(own, row));
+	};
+	for (const heard of client.heard) {
+		// Empty ones say that there is something; that is foreign too.
+		if (
+			heard.rows.length === 0 &&
+			wasThere(stays.get(`${heard.conversationId} ${client.personId}`), heard.version)
+		)
+			continue;
+		if (heard.rows.length === 0 || foreign(heard)) {
+			found['heard by outsiders'].push(
+				`${client.name} was told ${heard.rows.join(', ')} of ${heard.conversationId} up to ${heard.version} by ${heard.by}`
+			);
+		}
+	}
+	for (const id of client.followed) {
+		if (!stays.has(`${id} ${client.personId}`)) {
+			found['heard by outsiders'].push(`${client.name} follows ${id}`);
+		}
+	}
+	for (const { id, seq, version } of client.heardMessages.values()) {
+		const row = tables.messages.get(id);
+		if (row?.seq !== seq || row.version < version) {
+			found['heard and not stored'].push(`${client.name}: ${id}`);
+		}
+	}
+}
+
+/** Every message that this device has to have is there, once, and as in the table. */
+function checkShown(client: Client, tables: Tables, found: Findings) {
+	for (const [id, state] of client.replica.conversations) {
+		const rows = tables.byConversation.get(id) ?? [];
+		const ids = new Set([...state.messages.values()].map((message) => message.id));
+		if (ids.size !== state.messages.size) found.doubled.push(`${client.name} shows one twice`);
+		for (const row of rows.slice(client.knownFrom.get(id) ?? 0)) {
+			const shown = state.messages.get(row.seq);
+			const same =
+				shown?.id === row.id &&
+				shown.version === row.version &&
+				(shown.kind === 'notice' || shown.body === row.body);
+			if (!same) found['shown differently'].push(`${client.name}: ${row.seq} of ${id}`);
+		}
+	}
+}
+
+/** Whether a device shows what one would that knows nothing and asks. */
+export function isCurrent(replica: Replica, fresh: Replica): boolean {
+	return isDeepStrictEqual(view(replica), view(fresh));
+}
+
+function view({ personVersion, conversations }: Replica) {
+	const states = [...conversations].map(([id, state]) => ({
+		id,
+		conversation: state.conversation,
+		version: state.version,
+		lastSeq: state.lastSeq,
+		lastMessage: state.lastMessage,
+		activeAt: state.activeAt,
+		peerId: state.peerId,
+		role: state.role,
+		readSeq: state.readSeq
+	}));
+	return { personVersion, states: states.toSorted((a, b) => (a.id < b.id ? -1 : 1)) };
+}
