@@ -1,12 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
 import { readEnv, type Env } from '#env';
-import {
-	deleteExpired,
-	findSession,
-	readSessionToken,
-	sessionCookie
-} from './accounts/sessions.ts';
+import { RecentSessions } from './accounts/recent-sessions.ts';
+import { deleteExpired, readSessionToken, sessionCookie } from './accounts/sessions.ts';
 import { MessageWriter } from './messages/messages.ts';
 import { openDatabase } from './platform/db.ts';
 import { clientAddress, dataHeaders, originAllowed } from './platform/http.ts';
@@ -47,6 +43,7 @@ export interface AppOptions {
 /** All the doors of one process. */
 export class App {
 	readonly services: Services;
+	readonly #sessions: RecentSessions;
 	readonly #housekeeping: NodeJS.Timeout;
 	/** One for all streams, which are many. */
 	readonly #countSlow = () => this.services.metrics.slowStreams.add();
@@ -68,6 +65,7 @@ export class App {
 			limits: openLimiter(env.REDIS_URL, log),
 			writer: new MessageWriter(db.sql, realtime, log)
 		};
+		this.#sessions = new RecentSessions(this.services);
 		realtime.metrics.gauge('tertulia_ready', '1 while this process can work.', () =>
 			this.#isReady ? 1 : 0
 		);
@@ -204,7 +202,7 @@ export class App {
 
 	async #session(cookieHeader: string | undefined): Promise<ViewerSession | null> {
 		const token = readSessionToken(this.services.env, cookieHeader);
-		return token ? findSession(this.services, token) : null;
+		return token ? this.#sessions.find(token) : null;
 	}
 
 	async #guard(res: ServerResponse, work: () => Promise<void>): Promise<void> {

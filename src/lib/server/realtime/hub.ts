@@ -47,6 +47,8 @@ export interface Advance {
 	conversations: ConversationDelta[];
 	people: { personId: string; delta: PersonDelta }[];
 	sessions: string[];
+	/** Sessions whose token was replaced. */
+	renewed?: string[];
 }
 
 /** The event that tells what happened to one line of versions. */
