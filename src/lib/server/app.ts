@@ -15,6 +15,7 @@ import { SocketStream } from './realtime/stream.ts';
 import type { Services } from './services.ts';
 import { changeSource } from './sync/sync.ts';
 import type { Context, ViewerSession } from './trpc/context.ts';
+import { answerPlainCall, plainCall } from './trpc/door.ts';
 import { appRouter, createCaller } from './trpc/router.ts';
 
 /** A request to tRPC holds at most a message of 8,000 characters, or what a client knows. */
@@ -128,6 +129,21 @@ export class App {
 		if (!originAllowed(req.method ?? 'GET', req.headers, env.ORIGIN)) {
 			return answer(res, 403, 'origin_refused', env);
 		}
+		const createContext = () =>
+			this.#contextOf({
+				cookie: req.headers.cookie,
+				address: clientAddress(req, env.TRUSTED_PROXIES),
+				userAgent: req.headers['user-agent'] ?? '',
+				setCookie: (cookie) => res.appendHeader('set-cookie', cookie)
+			});
+		const onNoContext = (error: unknown) => {
+			log.error({ err: error }, 'A session could not be looked up.');
+			metrics.errors.add(1, 'internal');
+		};
+		const call = plainCall(req);
+		if (call) {
+			return answerPlainCall(req, res, call, { bodyMax: BODY_MAX, createContext, onNoContext });
+		}
 		await nodeHTTPRequestHandler({
 			router: appRouter,
 			req,
@@ -137,16 +153,9 @@ export class App {
 			onError: ({ error, ctx: context }) => {
 				// Those of procedures are told of where they happen; this is about who was asking.
 				if (context || error.code !== 'INTERNAL_SERVER_ERROR') return;
-				log.error({ err: error.cause ?? error }, 'A session could not be looked up.');
-				metrics.errors.add(1, 'internal');
+				onNoContext(error.cause ?? error);
 			},
-			createContext: () =>
-				this.#contextOf({
-					cookie: req.headers.cookie,
-					address: clientAddress(req, env.TRUSTED_PROXIES),
-					userAgent: req.headers['user-agent'] ?? '',
-					setCookie: (cookie) => res.appendHeader('set-cookie', cookie)
-				})
+			createContext
 		});
 	}
 
