@@ -63,7 +63,7 @@ async function open({ talker, listener }: Pair): Promise<Way[]> {
 		if (!talk.listening) hear.close();
 		const socket = new RawSocketIo(url, { room }, () => {});
 		await socket.opened;
-		return Array.from({ length: connections }, () => ({
+		return Array.from({ length: connections }, (): Way => ({
 			send: ([body]) => socket.emit('message', { id: uuidv7(), body })
 		}));
 	}
@@ -71,7 +71,7 @@ async function open({ talker, listener }: Pair): Promise<Way[]> {
 		await listenRaw(url, listener.cookie, arrived);
 		await listenRaw(url, talker.cookie, () => {});
 	}
-	return Array.from({ length: connections }, () => {
+	return Array.from({ length: connections }, (): Way => {
 		const http = new RawHttp(url, talker.cookie);
 		const message = (body: string) => ({ id: uuidv7(), conversationId: room, body });
 		if (talk.way === 'empty') return { send: () => http.post('/empty/nothing', '{}') };

@@ -15,6 +15,8 @@ export interface Contestant {
 	open(rate: number, seconds: number): Promise<Spread>;
 }
 
+type Row = 'one' | 'together' | 'empty' | 'peer' | 'batched peer';
+
 interface Rules extends Pick<Talk, 'listening' | 'connections'> {
 	pairs: number;
 }
@@ -22,7 +24,7 @@ interface Rules extends Pick<Talk, 'listening' | 'connections'> {
 /** All on one Postgres and one machine, at work by turns. */
 export async function withContestants<T>(
 	rules: Rules,
-	rows: ('one' | 'together' | 'empty' | 'peer' | 'batched peer')[],
+	rows: Row[],
 	work: (contestants: Contestant[]) => Promise<T>
 ): Promise<T> {
 	return withDatabase((databaseUrl) =>
@@ -38,7 +40,7 @@ export async function withContestants<T>(
 							{ ...peerEnv, BATCHED: '1' },
 							async (batchedPeer) => {
 								const talk = { ...rules, pairs, together: 1 };
-								const all = {
+								const all: Record<Row, [string, string, Talk]> = {
 									one: ['tertulia', 'one a request', { ...talk, url: app, way: 'http' }],
 									together: [
 										'tertulia',
@@ -56,10 +58,13 @@ export async function withContestants<T>(
 										'with batching',
 										{ ...talk, url: batchedPeer, way: 'socket.io' }
 									]
-								} satisfies Record<string, [string, string, Talk]>;
+								};
 								const contestants: Talker[] = [];
 								try {
-									for (const row of rows) contestants.push(await Talker.start(...all[row]));
+									for (const row of rows) {
+										const [subject, how, talk] = all[row];
+										contestants.push(await Talker.start(subject, how, talk));
+									}
 									return await work(contestants);
 								} finally {
 									for (const contestant of contestants) await contestant.stop();

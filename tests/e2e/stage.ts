@@ -195,7 +195,12 @@ export class Stage {
 
 function accountOf(name: string): Account {
 	const username = searchable(name).replace(/[^a-z0-9]+/g, '.');
-	return { name, username, email: `${username}@example.test`, password: `${username} at the table` };
+	return {
+		name,
+		username,
+		email: `${username}@example.test`,
+		password: `${username} at the table`
+	};
 }
 
 function apiOf(url: string, context: BrowserContext): Api {
@@ -210,7 +215,7 @@ function apiOf(url: string, context: BrowserContext): Api {
 						headers: { ...(init?.headers as Record<string, string>), origin: url },
 						...(typeof init?.body === 'string' && { data: init.body })
 					});
-					return new Response(await answer.body(), { status: answer.status() });
+					return new Response(new Uint8Array(await answer.body()), { status: answer.status() });
 				}
 			})
 		]
