@@ -2,8 +2,11 @@
 import { parseArgs } from 'node:util';
 import { Problem, runScript } from '../scripts/lib/problem.ts';
 import { jsonLines, table, type Measurement } from './lib/measurement.ts';
+import { measureFanOut, measureMemory } from './fanout.ts';
+import { measureLatency } from './latency.ts';
 import { measureOpening } from './open.ts';
 import { measureOpeningInBrowser } from './open-client.ts';
+import { measureWriting } from './write.ts';
 
 interface Benchmark {
 	what: string;
@@ -11,6 +14,19 @@ interface Benchmark {
 }
 
 const BENCHMARKS: Record<string, Benchmark> = {
+	fanout: {
+		what: 'One event to many streams: processor time and memory, and how much a full room takes',
+		measure: measureFanOut
+	},
+	write: {
+		what: 'Messages stored: one by one and together, in the database and over HTTP',
+		measure: measureWriting
+	},
+	latency: {
+		what: 'From the click of who writes to the event at who reads',
+		measure: measureLatency
+	},
+	memory: { what: 'What an idle stream costs', measure: measureMemory },
 	open: {
 		what: 'Server time to open a conversation of 100,000 messages, and to sync 300 of them',
 		measure: measureOpening

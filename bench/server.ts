@@ -5,14 +5,31 @@
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { initTRPC } from '@trpc/server';
+import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
 import { startApp } from '../src/lib/server/app.ts';
+
+/** A procedure that does nothing, by tRPC's own adapter: what any other is compared with. */
+const t = initTRPC.create();
+const empty = t.router({ nothing: t.procedure.mutation(() => null) });
 
 const app = startApp();
 await app.services.realtime.listening();
 
 const server = createServer((req, res) => {
-	if (!app.handle(req, res)) res.writeHead(404).end();
+	if (app.handle(req, res)) return;
+	const path = req.url ?? '';
+	if (!path.startsWith('/empty/')) return void res.writeHead(404).end();
+	void nodeHTTPRequestHandler({
+		router: empty,
+		req,
+		res,
+		path: path.slice('/empty/'.length),
+		createContext: () => ({})
+	});
 });
+// Who measures by turns comes back to a connection after a while.
+server.keepAliveTimeout = 600_000;
 server.listen(app.services.env.PORT, '127.0.0.1', () => {
 	console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 });

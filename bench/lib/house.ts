@@ -1,5 +1,5 @@
 /** Where benchmarks live: a durable Postgres of their own, and servers as processes of their own. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
@@ -29,14 +29,23 @@ export async function withDatabase<T>(work: (databaseUrl: string) => Promise<T>)
 	}
 }
 
-/** Runs `work` with a server in a process of its own, so that the load does not share its loop. */
+/** Runs `work` with a server (this app's, or a peer's) in a process of its own. */
 export async function withServer<T>(
 	env: Record<string, string>,
-	work: (url: string) => Promise<T>
+	work: (url: string) => Promise<T>,
+	program = 'server.ts'
 ): Promise<T> {
-	const child = spawn(process.execPath, [path.resolve(import.meta.dirname, '../server.ts')], {
+	const child = spawn(process.execPath, [path.resolve(import.meta.dirname, '..', program)], {
 		stdio: ['ignore', 'pipe', 'inherit'],
-		env: { PATH: process.env.PATH, NODE_ENV: 'test', LOG_LEVEL: 'warn', PORT: '0', ...env }
+		env: {
+			PATH: process.env.PATH,
+			NODE_ENV: 'test',
+			LOG_LEVEL: 'warn',
+			PORT: '0',
+			SEND_LIMIT_PER_MINUTE: '100000000',
+			SEND_BURST: '100000000',
+			...env
+		}
 	});
 	const gone = once(child, 'exit');
 	try {
@@ -47,6 +56,32 @@ export async function withServer<T>(
 			})
 		]);
 		return await work(await started);
+	} finally {
+		child.kill('SIGTERM');
+		await gone;
+	}
+}
+
+/** A real Redis, for those who meet there; undefined where there is none on the PATH. */
+export async function withRedis<T>(work: (url: string | undefined) => Promise<T>): Promise<T> {
+	if (spawnSync('redis-server', ['--version']).status !== 0) return work(undefined);
+	const port = somePort();
+	const child = spawn(
+		'redis-server',
+		['--port', String(port), '--save', '', '--bind', '127.0.0.1'],
+		{
+			stdio: ['ignore', 'pipe', 'inherit']
+		}
+	);
+	const gone = once(child, 'exit');
+	try {
+		for await (const text of child.stdout
+			.setEncoding('utf8')
+			.iterator({ destroyOnReturn: false })) {
+			if (String(text).includes('Ready to accept connections')) break;
+		}
+		child.stdout.resume();
+		return await work(`redis://127.0.0.1:${port}`);
 	} finally {
 		child.kill('SIGTERM');
 		await gone;

@@ -8,8 +8,10 @@ export interface Measurement {
 	value: number;
 	/** Under which circumstances; what is printed as the name of the row. */
 	at: Record<string, string | number>;
-	/** What was promised, where something was. */
+	/** What was promised, where something was: no more than this … */
 	target?: number;
+	/** … or no less than this. */
+	atLeast?: number;
 }
 
 /** One JSON object a line, for machines. */
@@ -24,21 +26,22 @@ export function jsonLines(bench: string, measurements: Measurement[]): string {
 /** A row for each subject and circumstances, a column for each metric. */
 export function table(measurements: Measurement[]): string {
 	const metrics = [...new Set(measurements.map(({ metric, unit }) => `${metric} (${unit})`))];
-	const rows = new Map<string, { name: string; cells: Map<string, number>; target?: number }>();
-	for (const { subject, metric, unit, value, at, target } of measurements) {
-		const name = [subject, ...Object.values(at)].join(', ');
-		const row = rows.get(name) ?? { name, cells: new Map<string, number>() };
+	const rows = new Map<string, { name: string; cells: Map<string, number>; targets: string[] }>();
+	for (const { subject, metric, unit, value, at, target, atLeast } of measurements) {
+		const name = [subject, ...Object.entries(at).map(circumstance)].join(', ');
+		const row = rows.get(name) ?? { name, cells: new Map<string, number>(), targets: [] };
 		rows.set(name, row);
 		row.cells.set(`${metric} (${unit})`, value);
-		row.target ??= target;
+		if (target !== undefined) row.targets.push(`${metric} < ${shown(target)}`);
+		if (atLeast !== undefined) row.targets.push(`${metric} > ${shown(atLeast)}`);
 	}
-	const hasTargets = measurements.some(({ target }) => target !== undefined);
+	const hasTargets = [...rows.values()].some(({ targets }) => targets.length > 0);
 	const lines = [
 		['', ...metrics, ...(hasTargets ? ['target'] : [])],
-		...[...rows.values()].map(({ name, cells, target }) => [
+		...[...rows.values()].map(({ name, cells, targets }) => [
 			name,
 			...metrics.map((metric) => shown(cells.get(metric))),
-			...(hasTargets ? [target === undefined ? '' : `< ${target}`] : [])
+			...(hasTargets ? [targets.join(', ')] : [])
 		])
 	];
 	const widths = lines[0]!.map((_, column) =>
@@ -61,15 +64,23 @@ export function distribution(
 	times: number[],
 	{ target, ...what }: Pick<Measurement, 'subject' | 'at' | 'target'>
 ): Measurement[] {
-	const sorted = times.toSorted((a, b) => a - b);
-	const quantile = (part: number) =>
-		sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
 	return [
-		{ ...what, metric: 'p50', unit: 'ms', value: quantile(0.5), target },
-		{ ...what, metric: 'p95', unit: 'ms', value: quantile(0.95), target },
-		{ ...what, metric: 'max', unit: 'ms', value: quantile(1), target }
+		{ ...what, metric: 'p50', unit: 'ms', value: quantile(times, 0.5), target },
+		{ ...what, metric: 'p95', unit: 'ms', value: quantile(times, 0.95), target },
+		{ ...what, metric: 'max', unit: 'ms', value: quantile(times, 1), target }
 	];
 }
+
+export function quantile(values: number[], part: number): number {
+	const sorted = values.toSorted((a, b) => a - b);
+	return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
+}
+
+export const median = (values: number[]) => quantile(values, 0.5);
+
+/** Words stand for themselves, numbers need the name. */
+const circumstance = ([name, value]: [string, string | number]) =>
+	typeof value === 'number' ? `${value} ${name}` : value;
 
 const rounded = (value: number) => Number(value.toPrecision(4));
 const shown = (value: number | undefined) => (value === undefined ? '' : String(rounded(value)));

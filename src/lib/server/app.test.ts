@@ -2,7 +2,7 @@
 import { createServer, get, type IncomingMessage, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { uuidv7 } from 'uuidv7';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { StreamEvent } from '#lib/shared/events.ts';
 import type { SyncAnswer } from '#lib/shared/sync.ts';
 import { testApp, type TestApp } from './testing.ts';
@@ -211,6 +211,43 @@ describe('a person', () => {
 		expect(here.types.at(-1)).toBe('session.ended');
 		expect(there.types.at(-1)).toBe('session.ended');
 		expect((await listen(second, cookie)).response.statusCode).toBe(401);
+	});
+
+	test('is believed for a moment, and not beyond the end of the session on any process', async () => {
+		const ask = async (site: Site, cookie: string) =>
+			(await fetch(`${site.url}/trpc/accounts.sessions`, { headers: { cookie } })).status;
+		const { cookie } = await signUp(first);
+		expect([await ask(first, cookie), await ask(second, cookie)]).toEqual([200, 200]);
+
+		const changed = await call(
+			second,
+			'accounts.changePassword',
+			{ current: 'a long enough password', next: 'another long password' },
+			{ cookie }
+		);
+		const renewed = changed.headers.get('set-cookie')?.split(';', 1)[0] ?? '';
+		expect(renewed).not.toBe(cookie);
+		expect(await ask(second, cookie), 'the old token where it was changed').toBe(401);
+		await expect
+			.poll(() => ask(first, cookie), { message: 'and elsewhere', timeout: 1000, interval: 5 })
+			.toBe(401);
+		expect(await ask(first, renewed)).toBe(200);
+
+		await call(first, 'accounts.signOut', null, { cookie: renewed });
+		expect(await ask(first, renewed), 'at once where it ended').toBe(401);
+		await expect.poll(() => ask(second, renewed), { timeout: 1000, interval: 5 }).toBe(401);
+	});
+
+	test('whose session is asked about again and again is looked up once', async () => {
+		const { cookie } = await signUp(first);
+		const ask = () => fetch(`${first.url}/trpc/accounts.viewer`, { headers: { cookie } });
+		const { db } = first.app.services;
+		await ask();
+		const lookUps = vi.spyOn(db.orm, 'select');
+		for (let i = 0; i < 5; i++) await ask();
+		const fromSessions = lookUps.mock.calls.filter(([columns]) => columns && 'session' in columns);
+		expect(fromSessions.length).toBeLessThanOrEqual(1);
+		lookUps.mockRestore();
 	});
 });
 

@@ -3,12 +3,8 @@ import type { Socket } from 'node:net';
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
 import { readEnv, type Env } from '#env';
 import { pollInput } from '#lib/shared/sync.ts';
-import {
-	deleteExpired,
-	findSession,
-	readSessionToken,
-	sessionCookie
-} from './accounts/sessions.ts';
+import { RecentSessions } from './accounts/recent-sessions.ts';
+import { deleteExpired, readSessionToken, sessionCookie } from './accounts/sessions.ts';
 import { MessageWriter } from './messages/messages.ts';
 import { openDatabase } from './platform/db.ts';
 import { clientAddress, dataHeaders, originAllowed, readJson } from './platform/http.ts';
@@ -23,6 +19,7 @@ import type { Services } from './services.ts';
 import { opened, poll } from './sync/poll.ts';
 import { changeSource } from './sync/sync.ts';
 import type { Context, ViewerSession } from './trpc/context.ts';
+import { answerPlainCall, plainCall } from './trpc/door.ts';
 import { appRouter, createCaller } from './trpc/router.ts';
 
 /** A request to tRPC holds at most a message of 8,000 characters, or what a client knows. */
@@ -53,7 +50,10 @@ export interface AppOptions {
 /** All the doors of one process. */
 export class App {
 	readonly services: Services;
+	readonly #sessions: RecentSessions;
 	readonly #housekeeping: NodeJS.Timeout;
+	/** One for all streams, which are many. */
+	readonly #countSlow = () => this.services.metrics.slowStreams.add();
 	/** As it was found the last time that somebody asked. */
 	#isReady = false;
 
@@ -72,6 +72,7 @@ export class App {
 			limits: openLimiter(env.REDIS_URL, log),
 			writer: new MessageWriter(db.sql, realtime, log)
 		};
+		this.#sessions = new RecentSessions(this.services);
 		realtime.metrics.gauge('tertulia_ready', '1 while this process can work.', () =>
 			this.#isReady ? 1 : 0
 		);
@@ -108,16 +109,26 @@ export class App {
 	}
 
 	async #stream(req: IncomingMessage, res: ServerResponse): Promise<void> {
-		const { env, realtime, metrics } = this.services;
+		const { env, realtime } = this.services;
 		if (req.method !== 'GET') return answer(res, 405, 'Only GET.', env);
 		const session = await this.#session(req.headers.cookie, claimedPerson(req));
 		if (!session) return answer(res, 401, 'not_signed_in', env);
 		await turnOf(res, req.socket);
 		if (req.socket.destroyed) return;
 		const listener = { personId: session.viewer.id, sessionId: session.id };
-		const onSlow = () => metrics.slowStreams.add();
-		const stream = new SocketStream(req, res, listener, env.STREAM_BUFFER_KIB * 1024, onSlow);
-		await realtime.hub.open(stream);
+		const stream = new SocketStream(
+			req,
+			res,
+			listener,
+			env.STREAM_BUFFER_KIB * 1024,
+			this.#countSlow
+		);
+		try {
+			await realtime.hub.open(stream);
+		} catch (error) {
+			res.destroy();
+			throw error;
+		}
 	}
 
 	/** For networks that swallow streams: a stream in pieces, each the answer to a request. */
@@ -146,6 +157,22 @@ export class App {
 		if (!originAllowed(req.method ?? 'GET', req.headers, env.ORIGIN)) {
 			return answer(res, 403, 'origin_refused', env);
 		}
+		const createContext = () =>
+			this.#contextOf({
+				cookie: req.headers.cookie,
+				person: claimedPerson(req),
+				address: clientAddress(req, env.TRUSTED_PROXIES),
+				userAgent: req.headers['user-agent'] ?? '',
+				setCookie: (cookie) => res.appendHeader('set-cookie', cookie)
+			});
+		const onNoContext = (error: unknown) => {
+			log.error({ err: error }, 'A session could not be looked up.');
+			metrics.errors.add(1, 'internal');
+		};
+		const call = plainCall(req);
+		if (call) {
+			return answerPlainCall(req, res, call, { bodyMax: BODY_MAX, createContext, onNoContext });
+		}
 		await nodeHTTPRequestHandler({
 			router: appRouter,
 			req,
@@ -155,17 +182,9 @@ export class App {
 			onError: ({ error, ctx: context }) => {
 				// Those of procedures are told of where they happen; this is about who was asking.
 				if (context || error.code !== 'INTERNAL_SERVER_ERROR') return;
-				log.error({ err: error.cause ?? error }, 'A session could not be looked up.');
-				metrics.errors.add(1, 'internal');
+				onNoContext(error.cause ?? error);
 			},
-			createContext: () =>
-				this.#contextOf({
-					cookie: req.headers.cookie,
-					person: claimedPerson(req),
-					address: clientAddress(req, env.TRUSTED_PROXIES),
-					userAgent: req.headers['user-agent'] ?? '',
-					setCookie: (cookie) => res.appendHeader('set-cookie', cookie)
-				})
+			createContext
 		});
 	}
 
@@ -228,7 +247,7 @@ export class App {
 		person: string | undefined
 	): Promise<ViewerSession | null> {
 		const token = readSessionToken(this.services.env, cookieHeader);
-		const session = token ? await findSession(this.services, token) : null;
+		const session = token ? await this.#sessions.find(token) : null;
 		return person === undefined || person === session?.viewer.id ? session : null;
 	}
 
@@ -238,7 +257,7 @@ export class App {
 		} catch (error) {
 			this.services.log.error({ err: error }, 'A request failed.');
 			this.services.metrics.errors.add(1, 'unavailable');
-			if (!res.headersSent) answer(res, 503, 'unavailable', this.services.env);
+			if (!res.headersSent && !res.destroyed) answer(res, 503, 'unavailable', this.services.env);
 			else res.destroy();
 		}
 	}

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { personView } from './accounts.ts';
+import type { ErrorCode, ErrorDetails } from './errors.ts';
+import type { ConversationDelta } from './events.ts';
 import { characterCount } from './text.ts';
 
 /** Characters (code points) in one message. */
@@ -47,6 +49,16 @@ export const sendInput = z.object({
 		.refine((body) => !body.includes('\0'), 'nul')
 });
 export type SendInput = z.infer<typeof sendInput>;
+
+/** Messages in one request at most: what has waited in an outbox goes in few of them. */
+export const SEND_MANY_MAX = 50;
+
+/** In the order in which they were written; each is looked at by itself. */
+export const sendManyInput = z.array(z.unknown()).min(1).max(SEND_MANY_MAX);
+
+/** What became of one message, in the place that it had in the request. */
+export type SendOutcome =
+	{ delta: ConversationDelta } | { error: ErrorDetails & { reason: ErrorCode } };
 
 const seq = z.number().int().min(0);
 

@@ -111,7 +111,7 @@ export function changePassword(
 			// Another device was faster: what was called current no longer is.
 			if (changed.length === 0) throw new AppError('wrong_password', { field: 'current' });
 			await endOtherSessionsIn(w, viewer.id, sessionId);
-			return rotateSession(w.tx, sessionId);
+			return rotateSession(w, sessionId);
 		});
 	});
 }

@@ -56,14 +56,14 @@ export async function createSession(
 			createdAt: now,
 			lastSeenAt: now
 		},
-		{ sessionId: nameOf(token) }
+		{ sessionId: sessionName(token) }
 	);
 	return token;
 }
 
 /** Who holds this token, or null when it is unknown, ended or expired. Using a session renews it. */
 export async function findSession(services: Store, token: string): Promise<ViewerSession | null> {
-	const id = nameOf(token);
+	const id = sessionName(token);
 	const lucia = luciaOver(services);
 	const found = await lucia.validateSession(id);
 	if (!found.session) return null;
@@ -133,14 +133,15 @@ export async function deleteExpired(services: Store): Promise<void> {
  * streams are left to the hub's next sweep, a few seconds later. Cut at once, they would come back
  * before the browser has the new cookie, and be told that they are signed out.
  */
-export async function rotateSession(tx: Transaction, id: string): Promise<string> {
+export async function rotateSession(w: Writer, id: string): Promise<string> {
 	const token = newToken();
-	const rotated = await tx
+	const rotated = await w.tx
 		.update(session)
-		.set({ id: nameOf(token) })
+		.set({ id: sessionName(token) })
 		.where(eq(session.id, id))
 		.returning({ id: session.id });
 	if (rotated.length === 0) throw new AppError('not_signed_in');
+	w.renewSession(id);
 	return token;
 }
 
@@ -177,7 +178,7 @@ const overHttps = (env: Env) => env.ORIGIN?.startsWith('https:') ?? false;
 const newToken = () => randomBytes(32).toString('base64url');
 
 /** A session's name is the hash of its token: who reads the table finds no key in it. */
-const nameOf = (token: string) => createHash('sha256').update(token).digest('hex');
+export const sessionName = (token: string) => createHash('sha256').update(token).digest('hex');
 
 /** Postgres knows no NUL, and a header is no place for controls. */
 const printable = (text: string) => text.replace(/\p{Cc}/gu, '');

@@ -1,6 +1,7 @@
 import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BODY_MAX } from '#lib/shared/messages.ts';
+import { MessageWriter } from './messages.ts';
 import { openStream, somebody, testApp, type TestApp, type TestPerson } from '../testing.ts';
 
 let app: TestApp;
@@ -173,6 +174,88 @@ describe('sending', () => {
 		const { snapshots } = await ana.call.sync.since({ conversations: {} });
 		const mine = snapshots.find(({ conversation }) => conversation.id === conversationId);
 		expect(mine?.readSeq).toBe(mine?.lastSeq);
+	});
+
+	test('several in one request: each has its outcome, and a bad one harms no other', async () => {
+		const before = await ana.call.messages.page({ conversationId });
+		const foreign = { ...text('not mine'), conversationId: uuidv7() };
+		const first = text('first');
+		const outcomes = await ana.call.messages.sendMany([
+			first,
+			text('   '),
+			foreign,
+			text('second'),
+			first,
+			{ nonsense: true }
+		]);
+		const [one, empty, stranger, two, again, nonsense] = outcomes;
+		expect(empty).toEqual({ error: { reason: 'invalid_input' } });
+		expect(nonsense).toEqual({ error: { reason: 'invalid_input' } });
+		expect(stranger).toEqual({ error: { reason: 'not_found' } });
+		expect(one).toMatchObject({ delta: { base: before.version } });
+		expect(two).toMatchObject({ delta: { base: before.version + 1 } });
+		expect(again).toEqual(one);
+		const { messages } = await ben.call.messages.page({ conversationId, after: before.lastSeq });
+		expect(messages.map((m) => m.kind === 'text' && m.body)).toEqual(['first', 'second']);
+		// A retry of the request, whose answer was lost, changes nothing.
+		expect((await ana.call.messages.sendMany([first]))[0]).toEqual(one);
+		await expect(outsider.call.messages.sendMany([text('let me in')])).resolves.toEqual([
+			{ error: { reason: 'not_found' } }
+		]);
+		await expect(ana.call.messages.sendMany([])).rejects.toThrow();
+	});
+
+	test('several in one request: none overtakes one that has to come back', async () => {
+		const other = (await ana.call.conversations.startDirect({ personId: outsider.id })).snapshot;
+		// As many as fit into one batch of this writer; the first batch meets a database in trouble.
+		const { db, realtime, log } = app.services;
+		let troubles = 1;
+		const shaky = new Proxy(db.sql, {
+			apply: (target, self, parts: unknown[]) => {
+				const isInsert = String((parts[0] as string[])[0]).includes('with input');
+				if (isInsert && troubles-- > 0) return Promise.reject(new Error('connection lost'));
+				return Reflect.apply(target, self, parts) as unknown;
+			}
+		});
+		const writer = new MessageWriter(shaky, realtime, log, { lanes: 1, batchMax: 2 });
+		const settled = await Promise.allSettled(
+			writer.sendAll(
+				[
+					text('a'),
+					text('b'),
+					{ ...text('elsewhere'), conversationId: other.conversation.id },
+					text('c')
+				],
+				ana.id
+			)
+		);
+		expect(settled.map(({ status }) => status)).toEqual([
+			'rejected',
+			'rejected',
+			'fulfilled',
+			'rejected'
+		]);
+	});
+
+	test('several in one request: the limit holds back all that come after', async () => {
+		const slow = await testApp({ SEND_LIMIT_PER_MINUTE: '3' });
+		try {
+			const [one, two] = [await somebody(slow.services), await somebody(slow.services)];
+			const { snapshot } = await one.call.conversations.startDirect({ personId: two.id });
+			const own = { conversationId: snapshot.conversation.id };
+			const outcomes = await one.call.messages.sendMany(
+				['1', '2', '3', '4', '5'].map((body) => ({ ...text(body), ...own }))
+			);
+			expect(outcomes.map((o) => ('error' in o ? o.error.reason : 'sent'))).toEqual([
+				'sent',
+				'sent',
+				'sent',
+				'sending_too_fast',
+				'sending_too_fast'
+			]);
+		} finally {
+			await slow.close();
+		}
 	});
 
 	test('is limited per person, with the seconds to wait', async () => {

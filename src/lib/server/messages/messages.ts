@@ -1,10 +1,13 @@
+import type { Env } from '#env';
 import { AppError, notFound } from '#lib/shared/errors.ts';
 import type { ConversationDelta } from '#lib/shared/events.ts';
 import {
 	PAGE_SIZE,
+	sendInput,
 	type MessagePage,
 	type PageInput,
-	type SendInput
+	type SendInput,
+	type SendOutcome
 } from '#lib/shared/messages.ts';
 import { peopleById } from '../accounts/accounts.ts';
 import type { Services } from '../services.ts';
@@ -21,12 +24,62 @@ export async function sendMessage(
 	viewerId: string,
 	input: SendInput
 ): Promise<ConversationDelta> {
-	const { SEND_LIMIT_PER_MINUTE: perMinute, SEND_BURST: burst } = services.env;
-	const limit = { name: 'send', burst: Math.min(burst, perMinute), perMinute };
-	const retryAfter = await services.limits.take(limit, viewerId);
+	const retryAfter = await services.limits.take(sendLimit(services.env), viewerId);
 	if (retryAfter > 0) throw new AppError('sending_too_fast', { retryAfter });
 	return services.writer.send(input, viewerId);
 }
+
+/**
+ * Sends what has waited in an outbox. Each message has its own outcome, in its place, and a bad one
+ * harms no other. But none overtakes another of its conversation: where one is told to come back
+ * later, so are those after it.
+ */
+export async function sendMessages(
+	services: Services,
+	viewerId: string,
+	inputs: unknown[]
+): Promise<SendOutcome[]> {
+	const limit = sendLimit(services.env);
+	const outcomes = new Array<SendOutcome>(inputs.length);
+	const sending: { place: number; input: SendInput }[] = [];
+	let retryAfter = 0;
+	for (const [place, given] of inputs.entries()) {
+		const { data: input, error } = sendInput.safeParse(given);
+		if (error) {
+			outcomes[place] = { error: { reason: 'invalid_input' } };
+			continue;
+		}
+		// The one limit is for all conversations of a person.
+		if (retryAfter === 0) retryAfter = await services.limits.take(limit, viewerId);
+		if (retryAfter > 0) outcomes[place] = { error: { reason: 'sending_too_fast', retryAfter } };
+		else sending.push({ place, input });
+	}
+	const written = services.writer.sendAll(
+		sending.map(({ input }) => input),
+		viewerId
+	);
+	await Promise.all(
+		sending.map(async ({ place }, i) => {
+			outcomes[place] = await outcomeOf(written[i]!);
+		})
+	);
+	return outcomes;
+}
+
+async function outcomeOf(written: Promise<ConversationDelta>): Promise<SendOutcome> {
+	try {
+		return { delta: await written };
+	} catch (error) {
+		if (!(error instanceof AppError)) throw error;
+		return { error: { ...error.details, reason: error.code } };
+	}
+}
+
+const sendLimit = ({ SEND_LIMIT_PER_MINUTE: perMinute, SEND_BURST: burst }: Env) => ({
+	name: 'send',
+	burst: Math.min(burst, perMinute),
+	perMinute
+});
 
 /** A page of history for a member; for anyone else the conversation does not exist. */
 export async function messagePage(

@@ -20,6 +20,10 @@ interface Waiting {
 	input: SendInput;
 	senderId: string;
 	acceptedAt: number;
+	/** The one before it, which it must not overtake. */
+	after: Waiting | undefined;
+	/** Whether its sender has been told to come back with it. */
+	postponed: boolean;
 	resolve(delta: ConversationDelta): void;
 	reject(error: unknown): void;
 }
@@ -68,16 +72,42 @@ export class MessageWriter {
 	 * commit. Throws `not_found` (no member, or the id is somebody else's) and `server_busy`.
 	 */
 	send(input: SendInput, senderId: string): Promise<ConversationDelta> {
-		if (this.#waiting >= this.#queueMax) {
-			return Promise.reject(new AppError('server_busy', { retryAfter: 1 }));
-		}
-		return new Promise((resolve, reject) => {
+		return this.#send(input, senderId, undefined).settled;
+	}
+
+	/**
+	 * Sends several in order. When one of a conversation is answered with `server_busy`, so are those
+	 * after it.
+	 */
+	sendAll(inputs: SendInput[], senderId: string): Promise<ConversationDelta>[] {
+		const last = new Map<string, Waiting>();
+		return inputs.map((input) => {
+			const { waiting, settled } = this.#send(input, senderId, last.get(input.conversationId));
+			last.set(input.conversationId, waiting);
+			return settled;
+		});
+	}
+
+	#send(input: SendInput, senderId: string, after: Waiting | undefined) {
+		const { promise: settled, resolve, reject } = Promise.withResolvers<ConversationDelta>();
+		const waiting: Waiting = {
+			input,
+			senderId,
+			acceptedAt: performance.now(),
+			after,
+			postponed: false,
+			resolve,
+			reject
+		};
+		if (this.#waiting >= this.#queueMax) postpone(waiting, 1);
+		else {
 			this.#waiting++;
 			this.#metrics.accepted.add();
 			const lane = this.#laneOf(input.conversationId);
-			lane.waiting.push({ input, senderId, acceptedAt: performance.now(), resolve, reject });
+			lane.waiting.push(waiting);
 			if (!lane.busy) void this.#drain(lane);
-		});
+		}
+		return { waiting, settled };
 	}
 
 	#laneOf(conversationId: string): Lane {
@@ -112,12 +142,17 @@ export class MessageWriter {
 			} else {
 				// Whether it was committed may be unknown; the sender's retry, with the same id, finds out.
 				this.#log.warn({ err: error }, 'Messages could not be written.');
-				for (const { reject } of batch) reject(new AppError('server_busy', { retryAfter: 2 }));
+				for (const waiting of batch) postpone(waiting, 2);
 			}
 		}
 	}
 
-	async #insert(batch: Waiting[]): Promise<void> {
+	async #insert(all: Waiting[]): Promise<void> {
+		const batch = all.filter((waiting) => {
+			if (waiting.after?.postponed) postpone(waiting, 2);
+			return !waiting.postponed;
+		});
+		if (batch.length === 0) return;
 		const rows = await insertMessages(this.#sql, this.#realtime.processId, batch);
 		const { batches, acceptToCommit } = this.#metrics;
 		if (rows.length > 0) batches.observe(rows.length);
@@ -159,6 +194,12 @@ export class MessageWriter {
 		this.#metrics.duplicates.add();
 		resolve(deltaOf(row));
 	}
+}
+
+/** Whoever sent it comes back with the same id; whether it was committed may be unknown. */
+function postpone(waiting: Waiting, retryAfter: number): void {
+	waiting.postponed = true;
+	waiting.reject(new AppError('server_busy', { retryAfter }));
 }
 
 class Lane {

@@ -1,7 +1,7 @@
 /**
  * A notification is a doorbell: it names what has changed and up to where, never what it says.
  *
- *   «process» c:«conversation»:«base»:«count»,p:«person»:«base»:«count»,s:«session»
+ *   «process» c:«conversation»:«base»:«count»,p:«person»:«base»:«count»,s:«session»,r:«session»
  *
  * Losing one costs time, never correctness: every reader compares versions with the tables.
  */
@@ -24,6 +24,8 @@ export interface Ring {
 	people: Range[];
 	/** Sessions that have ended. */
 	sessions: string[];
+	/** Sessions whose token was replaced: the old one is refused, streams are left alone. */
+	renewed?: string[];
 }
 
 /** As many payloads as the ring needs. */
@@ -31,7 +33,8 @@ export function encodeRing(processId: string, ring: Ring): string[] {
 	const parts = [
 		...ring.conversations.map((r) => `c:${r.id}:${r.base}:${r.version - r.base}`),
 		...ring.people.map((r) => `p:${r.id}:${r.base}:${r.version - r.base}`),
-		...ring.sessions.map((id) => `s:${id}`)
+		...ring.sessions.map((id) => `s:${id}`),
+		...(ring.renewed ?? []).map((id) => `r:${id}`)
 	];
 	const payloads: string[] = [];
 	let payload = '';
@@ -54,6 +57,7 @@ export function decodeRing(payload: string): { processId: string; ring: Ring } {
 		const [kind, id, base, count] = part.split(':');
 		if (!id) continue;
 		if (kind === 's') ring.sessions.push(id);
+		if (kind === 'r') (ring.renewed ??= []).push(id);
 		const from = Number(base);
 		const version = from + Number(count);
 		if (!Number.isSafeInteger(version)) continue;

@@ -47,7 +47,27 @@ export interface Advance {
 	conversations: ConversationDelta[];
 	people: { personId: string; delta: PersonDelta }[];
 	sessions: string[];
+	/** Sessions whose token was replaced. */
+	renewed?: string[];
 }
+
+/** The event that tells what happened to one line of versions. */
+type Telling<Change> = (
+	id: string,
+	base: number,
+	version: number,
+	changes: Change[]
+) => StreamEvent;
+
+const tellPerson: Telling<PersonChange> = (_id, base, version, changes) => ({
+	type: 'person.advanced',
+	delta: { base, version, changes }
+});
+
+const tellConversation: Telling<ConversationChange> = (conversationId, base, version, changes) => ({
+	type: 'conversation.advanced',
+	delta: { conversationId, base, version, changes }
+});
 
 /**
  * One line of versions that somebody here listens to. `cursor` is how far its streams have been
@@ -61,20 +81,16 @@ class Feed<Change> {
 	cursor: number | null = null;
 	/** The newest version heard of. */
 	heard = 0;
-	readonly #event: (base: number, version: number, changes: Change[]) => StreamEvent;
+	readonly #event: Telling<Change>;
 	/** Told in this turn of the event loop, and to be written in one frame. */
-	#gathered: Change[] = [];
+	#gathered: Change[] | null = null;
 	#gatheredFrom: number | null = null;
 	/** When this process learned of what the streams have not been told yet. */
 	#learnedAt = 0;
 	#learnedFrom: 'this process' | 'another' = 'another';
 	readonly #metrics: Metrics;
 
-	constructor(
-		id: string,
-		metrics: Metrics,
-		event: (base: number, version: number, changes: Change[]) => StreamEvent
-	) {
+	constructor(id: string, metrics: Metrics, event: Telling<Change>) {
 		this.id = id;
 		this.#metrics = metrics;
 		this.#event = event;
@@ -103,7 +119,8 @@ class Feed<Change> {
 
 	gather(changes: Change[], version: number): void {
 		this.#gatheredFrom ??= this.cursor;
-		this.#gathered.push(...changes);
+		if (this.#gathered) this.#gathered.push(...changes);
+		else this.#gathered = [...changes];
 		this.cursor = version;
 		this.heard = Math.max(this.heard, version);
 	}
@@ -112,11 +129,11 @@ class Feed<Change> {
 		const base = this.#gatheredFrom;
 		const changes = this.#gathered;
 		this.#gatheredFrom = null;
-		this.#gathered = [];
+		this.#gathered = null;
 		const learnedAt = this.#learnedAt;
 		this.#learnedAt = 0;
-		if (base === null || this.cursor === null || this.streams.size === 0) return;
-		const frame = encodeFrame(this.#event(base, this.cursor, changes));
+		if (base === null || this.cursor === null || !changes || this.streams.size === 0) return;
+		const frame = encodeFrame(this.#event(this.id, base, this.cursor, changes));
 		for (const stream of this.streams) stream.write(frame);
 		const { frames, events, commitToStream } = this.#metrics;
 		frames.add(this.streams.size);
@@ -480,10 +497,7 @@ export class Hub {
 	#personFeed(id: string): Feed<PersonChange> {
 		let feed = this.#people.get(id);
 		if (!feed) {
-			feed = new Feed(id, this.#metrics, (base, version, changes) => ({
-				type: 'person.advanced',
-				delta: { base, version, changes }
-			}));
+			feed = new Feed(id, this.#metrics, tellPerson);
 			this.#people.set(id, feed);
 		}
 		return feed;
@@ -492,10 +506,7 @@ export class Hub {
 	#conversationFeed(id: string): Feed<ConversationChange> {
 		let feed = this.#conversations.get(id);
 		if (!feed) {
-			feed = new Feed(id, this.#metrics, (base, version, changes) => ({
-				type: 'conversation.advanced',
-				delta: { conversationId: id, base, version, changes }
-			}));
+			feed = new Feed(id, this.#metrics, tellConversation);
 			this.#conversations.set(id, feed);
 		}
 		return feed;

@@ -35,6 +35,7 @@ export class Realtime {
 	readonly #log: Log;
 	readonly #listener: Promise<{ stop(): Promise<void> }>;
 	readonly #waiting: (() => void)[] = [];
+	readonly #onSessionsEnd: ((ids: string[] | 'any') => void)[] = [];
 	#listening = false;
 	#interrupted = false;
 
@@ -70,7 +71,16 @@ export class Realtime {
 
 	/** Passes on what was just committed; the notification has already gone with the commit. */
 	publish(advance: Advance): void {
+		this.#tellEnds(advance);
 		this.hub.publish(advance);
+	}
+
+	/**
+	 * Tells, from now on, which sessions have ended or changed their token, in whichever process; or
+	 * that it may be any, after some time of hearing nothing.
+	 */
+	onSessionsEnd(listener: (ids: string[] | 'any') => void): void {
+		this.#onSessionsEnd.push(listener);
 	}
 
 	async close(withinMs = 0): Promise<void> {
@@ -80,8 +90,14 @@ export class Realtime {
 		this.metrics.close();
 	}
 
+	#tellEnds({ sessions, renewed = [] }: Pick<Ring, 'sessions' | 'renewed'>): void {
+		if (sessions.length + renewed.length === 0) return;
+		for (const tell of this.#onSessionsEnd) tell([...sessions, ...renewed]);
+	}
+
 	#begun(): void {
 		this.#listening = true;
+		for (const tell of this.#onSessionsEnd) tell('any');
 		if (this.#interrupted) {
 			this.#interrupted = false;
 			this.metrics.listening.add();
@@ -101,7 +117,9 @@ export class Realtime {
 
 	#hear(payload: string): void {
 		const { processId, ring } = decodeRing(payload);
-		if (processId !== this.processId) this.hub.ring(ring);
+		if (processId === this.processId) return;
+		this.#tellEnds(ring);
+		this.hub.ring(ring);
 	}
 }
 
@@ -189,6 +207,7 @@ export class Writer {
 	readonly #conversations = new Map<string, ConversationDelta>();
 	readonly #people = new Map<string, PersonDelta>();
 	readonly #sessions: string[] = [];
+	readonly #renewed: string[] = [];
 
 	constructor(tx: Transaction) {
 		this.tx = tx;
@@ -253,6 +272,11 @@ export class Writer {
 		);
 	}
 
+	/** The token that this session had is refused from the commit on. */
+	renewSession(id: string): void {
+		this.#renewed.push(id);
+	}
+
 	/** Cuts the streams of sessions that this transaction ends. */
 	endSessions(ids: string[]): void {
 		this.#sessions.push(...ids);
@@ -262,7 +286,8 @@ export class Writer {
 		return {
 			conversations: [...this.#conversations.values()],
 			people: [...this.#people].map(([personId, delta]) => ({ personId, delta })),
-			sessions: this.#sessions
+			sessions: this.#sessions,
+			renewed: this.#renewed
 		};
 	}
 }
@@ -279,7 +304,8 @@ export function ringOf(advance: Advance): Ring {
 			base,
 			version
 		})),
-		sessions: advance.sessions
+		sessions: advance.sessions,
+		renewed: advance.renewed ?? []
 	};
 }
 

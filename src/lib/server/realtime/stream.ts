@@ -18,32 +18,36 @@ export interface Stream extends Listener {
 	readonly closed: boolean;
 	/** Bytes that were written and have not left yet, where that can be told. */
 	readonly buffered?: number;
+	/** Tells the one who asked last. */
 	onClose(listener: () => void): void;
 }
 
-const HEAD = {
-	'content-type': 'text/event-stream; charset=utf-8',
-	'cache-control': 'no-store, no-transform',
+const HEAD = [
+	'HTTP/1.1 200 OK',
+	'content-type: text/event-stream; charset=utf-8',
+	'cache-control: no-store, no-transform',
 	// Without it nginx gathers the stream into its buffer.
-	'x-accel-buffering': 'no',
-	'x-content-type-options': 'nosniff',
-	connection: 'close'
-};
+	'x-accel-buffering: no',
+	'x-content-type-options: nosniff',
+	'connection: close'
+];
+const HEAD_CHUNKED = Buffer.from([...HEAD, 'transfer-encoding: chunked', '', ''].join('\r\n'));
+const HEAD_BARE = Buffer.from([...HEAD, '', ''].join('\r\n'));
 
 /**
- * Server-Sent Events straight to the socket. Node's own `res.write` and a `Response` stream cost one
- * and a half and two times as much per event (`bench/fanout`).
+ * Server-Sent Events straight to the socket, from the first byte on. Node's own `res.write` and a
+ * `Response` stream cost one and a half and two times as much per event (`bench/fanout`).
  */
 export class SocketStream implements Stream {
 	readonly personId: string;
 	readonly sessionId: string;
 	readonly conversations = new Set<string>();
-	readonly #res: ServerResponse;
 	readonly #socket: Socket;
 	readonly #chunked: boolean;
 	readonly #bufferMax: number;
 	readonly #onSlow: (() => void) | undefined;
 	#closed = false;
+	#onClose: (() => void) | undefined;
 
 	/** `bufferMax`: bytes that a slow reader may leave before it is cut off, and `onSlow` is told. */
 	constructor(
@@ -56,15 +60,19 @@ export class SocketStream implements Stream {
 		this.#onSlow = onSlow;
 		this.personId = listener.personId;
 		this.sessionId = listener.sessionId;
-		this.#res = res;
 		this.#bufferMax = bufferMax;
 		this.#chunked = req.httpVersionMajor > 1 || req.httpVersionMinor >= 1;
 		this.#socket = req.socket;
 		this.#socket.setNoDelay(true);
 		this.#socket.setTimeout(0);
-		res.writeHead(200, HEAD);
-		res.flushHeaders();
-		res.on('close', () => (this.#closed = true));
+		this.#socket.write(this.#chunked ? HEAD_CHUNKED : HEAD_BARE);
+		// Node keeps the request for as long as the stream is open: its headers need not be kept.
+		req.rawHeaders = [];
+		req.headers = {};
+		res.on('close', () => {
+			this.#closed = true;
+			this.#onClose?.();
+		});
 	}
 
 	get closed(): boolean {
@@ -94,6 +102,6 @@ export class SocketStream implements Stream {
 	}
 
 	onClose(listener: () => void): void {
-		this.#res.on('close', listener);
+		this.#onClose = listener;
 	}
 }

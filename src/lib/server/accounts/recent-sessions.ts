@@ -1,0 +1,53 @@
+import type { Services } from '../services.ts';
+import type { ViewerSession } from '../trpc/context.ts';
+import { findSession, sessionName } from './sessions.ts';
+
+/**
+ * How long a session is believed without asking the database again. It is forgotten at once when it
+ * ends, by the same notification that cuts its streams; the time is for one that got lost.
+ */
+const BELIEVED_MS = 3000;
+/** Remembered at most; past that the one found longest ago is forgotten. */
+const REMEMBERED_MAX = 20_000;
+
+/** Who holds a token, for requests that come one after the other. */
+export class RecentSessions {
+	readonly #services: Services;
+	readonly #found = new Map<string, { session: ViewerSession; until: number }>();
+	/** Counts the ends heard of: an answer that was under way meanwhile is not kept. */
+	#ends = 0;
+
+	constructor(services: Services) {
+		this.#services = services;
+		services.realtime.onSessionsEnd((ids) => this.#forget(ids));
+	}
+
+	/** As `findSession`. */
+	async find(token: string): Promise<ViewerSession | null> {
+		// Who does not hear of ends has to ask.
+		if (!this.#services.realtime.isListening) return findSession(this.#services, token);
+		const name = sessionName(token);
+		const known = this.#found.get(name);
+		if (known && known.until > performance.now()) return known.session;
+		const ends = this.#ends;
+		const session = await findSession(this.#services, token);
+		this.#found.delete(name);
+		if (session && ends === this.#ends) this.#remember(name, session);
+		return session;
+	}
+
+	#remember(name: string, session: ViewerSession): void {
+		this.#found.set(name, { session, until: performance.now() + BELIEVED_MS });
+		if (this.#found.size <= REMEMBERED_MAX) return;
+		for (const oldest of this.#found.keys()) {
+			this.#found.delete(oldest);
+			break;
+		}
+	}
+
+	#forget(ids: string[] | 'any'): void {
+		this.#ends++;
+		if (ids === 'any') this.#found.clear();
+		else for (const id of ids) this.#found.delete(id);
+	}
+}

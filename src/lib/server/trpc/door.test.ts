@@ -1,0 +1,74 @@
+/** The quick door answers in the same words as tRPC's own adapter, which any detour leads to. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createHash } from 'node:crypto';
+import { uuidv7 } from 'uuidv7';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { person, session } from '../accounts/schema.ts';
+import { somebody, testApp, type TestApp } from '../testing.ts';
+import { eq } from 'drizzle-orm';
+
+let app: TestApp;
+let server: Server;
+let url: string;
+let cookie: string;
+
+beforeAll(async () => {
+	app = await testApp();
+	server = createServer((req, res) => {
+		if (!app.app.handle(req, res)) res.writeHead(404).end();
+	});
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+	url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+	const { orm } = app.services.db;
+	const { id, sessionId } = await somebody(app.services, 'Ana');
+	await orm.update(person).set({ name: 'Ana' }).where(eq(person.id, id));
+	const name = createHash('sha256').update('a token').digest('hex');
+	await orm.update(session).set({ id: name }).where(eq(session.id, sessionId));
+	cookie = `session=${encodeURIComponent('a token')}`;
+});
+afterAll(async () => {
+	await app.close();
+	server.closeAllConnections();
+	server.close();
+});
+
+const ONE = { id: uuidv7(), name: 'One', personIds: [uuidv7()] };
+
+test.each([
+	['an answer', 'sync.since', { conversations: {} }, true],
+	[
+		'an error of ours',
+		'messages.send',
+		{ id: uuidv7(), conversationId: uuidv7(), body: 'x' },
+		true
+	],
+	['an input that is wrong', 'conversations.createGroup', { ...ONE, name: '' }, true],
+	['nobody asking', 'sync.since', { conversations: {} }, false],
+	['a procedure that is not there', 'nothing.atAll', {}, true],
+	['no body', 'sync.since', undefined, true],
+	['a body that is no JSON', 'sync.since', '{"conversations":', true]
+])('%s', async (_what, procedure, input, signedIn) => {
+	const ask = async (detour: string, batched: boolean) => {
+		const text = typeof input === 'string' ? input : JSON.stringify(batched ? { 0: input } : input);
+		const query = batched ? `?batch=1${detour && `&${detour}`}` : detour && `?${detour}`;
+		const answer = await fetch(`${url}/trpc/${procedure}${query}`, {
+			method: 'POST',
+			headers: {
+				origin: url,
+				'content-type': 'application/json',
+				...(signedIn && { cookie })
+			},
+			...(text !== undefined && { body: text })
+		});
+		const body = await answer.text();
+		// What the developer's mode adds about where it happened in the code.
+		const told = JSON.parse(body, (key, value: unknown) => (key === 'stack' ? undefined : value));
+		return { status: answer.status, type: answer.headers.get('content-type'), told };
+	};
+	for (const batched of [false, true]) {
+		const quick = await ask('', batched);
+		const usual = await ask('detour', batched);
+		expect(quick, batched ? 'in a batch of one' : 'alone').toEqual(usual);
+	}
+});

@@ -1,0 +1,102 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+	callTRPCProcedure,
+	getTRPCErrorFromUnknown,
+	getTRPCErrorShape,
+	TRPCError
+} from '@trpc/server';
+import { getHTTPStatusCodeFromError } from '@trpc/server/http';
+import type { Context } from './context.ts';
+import { appRouter } from './router.ts';
+
+interface Call {
+	procedure: string;
+	/** Whether it is asked, and so answered, as a batch; ours are of one call. */
+	batched: boolean;
+}
+
+interface Door {
+	/** Bytes. */
+	bodyMax: number;
+	createContext(): Promise<Context>;
+	/** Not even who is asking could be found out. */
+	onNoContext(error: unknown): void;
+}
+
+/**
+ * The call, if it is of the most frequent kind: one mutation, its input as JSON. tRPC's own adapter
+ * does everything, by way of a web `Request`, a `Response` and two streams; for these calls that
+ * takes longer than all else together (`bench/write`). Any other call is left to it.
+ */
+export function plainCall(req: IncomingMessage): Call | null {
+	if (req.method !== 'POST') return null;
+	if (!req.headers['content-type']?.startsWith('application/json')) return null;
+	const [path = '', query] = (req.url ?? '').split('?', 2);
+	const procedure = path.slice('/trpc/'.length);
+	if (!/^[\w.]+$/.test(procedure)) return null;
+	if (query !== undefined && query !== 'batch=1') return null;
+	return { procedure, batched: query !== undefined };
+}
+
+/** Answers it in the same words as tRPC's adapter. */
+export async function answerPlainCall(
+	req: IncomingMessage,
+	res: ServerResponse,
+	{ procedure: path, batched }: Call,
+	{ bodyMax, createContext, onNoContext }: Door
+): Promise<void> {
+	let ctx: Context | undefined;
+	let input: unknown;
+	let status = 200;
+	let answer: object;
+	try {
+		const body = await readJson(req, bodyMax);
+		input = batched ? (body as { 0?: unknown } | undefined)?.[0] : body;
+		ctx = await createContext().catch((error: unknown) => {
+			onNoContext(error);
+			throw error;
+		});
+		const data: unknown = await callTRPCProcedure({
+			router: appRouter,
+			path,
+			getRawInput: async () => input,
+			ctx,
+			type: 'mutation',
+			signal: undefined,
+			batchIndex: 0
+		});
+		answer = { result: { data } };
+	} catch (cause) {
+		const error = getTRPCErrorFromUnknown(cause);
+		const config = appRouter._def._config;
+		status = getHTTPStatusCodeFromError(error);
+		answer = { error: getTRPCErrorShape({ config, error, type: 'mutation', path, input, ctx }) };
+	}
+	if (res.destroyed) return;
+	const text = Buffer.from(JSON.stringify(batched ? [answer] : answer));
+	res.writeHead(status, { 'content-type': 'application/json', 'content-length': text.length });
+	res.end(text);
+}
+
+/** The body, undefined when there is none. */
+async function readJson(req: IncomingMessage, sizeMax: number): Promise<unknown> {
+	const text = await new Promise<string>((resolve, reject) => {
+		const parts: Buffer[] = [];
+		let size = 0;
+		req.on('data', (part: Buffer) => {
+			size += part.length;
+			if (size > sizeMax) {
+				req.pause();
+				reject(new TRPCError({ code: 'PAYLOAD_TOO_LARGE' }));
+			} else parts.push(part);
+		});
+		req.on('end', () => resolve(Buffer.concat(parts).toString('utf8')));
+		req.on('error', reject);
+	});
+	if (text === '') return undefined;
+	try {
+		return JSON.parse(text);
+	} catch (cause) {
+		throw new TRPCError({ code: 'BAD_REQUEST', cause });
+	}
+}
