@@ -456,7 +456,7 @@ describe('a stream', () => {
 			].join('\r\n')
 		);
 		await expect.poll(() => heard, { timeout: 10_000 }).toContain('stream.opened');
-		expect(heard).toMatch(/^HTTP\/1\.1 401 [^]+\nHTTP\/1\.1 200 [^]+stream\.opened/);
+		expect(heard).toMatch(/^HTTP\/1\.1 401 [^]+HTTP\/1\.1 200 [^]+stream\.opened/);
 		socket.destroy();
 	});
 

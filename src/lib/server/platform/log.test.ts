@@ -80,8 +80,10 @@ test('a conversation, and all that goes wrong in it, leaves no word of it in the
 	const another = { ...account, username: 'cleo.log', email: `x.${email}` };
 	expect((await call('accounts.signUp', another)).status).toBe(500);
 	await sql`alter table session rename to no_session`;
-	expect((await call('sync.since', { conversations: {} }, cookie)).status).toBe(500);
-	expect((await fetch(`${url}/events`, { headers: { cookie } })).status).toBe(503);
+	// One that was not looked up a moment ago.
+	const unknown = `${cookie}x`;
+	expect((await call('sync.since', { conversations: {} }, unknown)).status).toBe(500);
+	expect((await fetch(`${url}/events`, { headers: { cookie: unknown } })).status).toBe(503);
 
 	// It was told of, and can be found.
 	expect(said).toContain('A procedure failed.');

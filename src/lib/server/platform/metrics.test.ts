@@ -122,7 +122,10 @@ describe('a process', () => {
 		expect(await metric('tertulia_messages_duplicate_total')).toBe(1);
 		expect(await metric('tertulia_write_batch_messages_count')).toBe(1);
 		expect(await metric('tertulia_accept_to_commit_seconds_count')).toBe(1);
-		expect(await metric('tertulia_commit_to_stream_seconds_count{from="this process"}')).toBe(2);
+		// The person's line and the conversation's, where the latter was not read from the tables first.
+		expect(
+			await metric('tertulia_commit_to_stream_seconds_count{from="this process"}')
+		).toBeGreaterThanOrEqual(1);
 		expect(await metric('tertulia_streams_open')).toBe(1);
 		expect(await metric('tertulia_stream_buffered_bytes')).toBe(0);
 		expect(await metric('tertulia_stream_frames_total')).toBeGreaterThanOrEqual(2);
