@@ -6,6 +6,7 @@ import { measureFanOut, measureMemory } from './fanout.ts';
 import { measureLatency } from './latency.ts';
 import { measureOpening } from './open.ts';
 import { measureOpeningInBrowser } from './open-client.ts';
+import { measureSync } from './sync.ts';
 import { measureWriting } from './write.ts';
 
 interface Benchmark {
@@ -25,6 +26,10 @@ const BENCHMARKS: Record<string, Benchmark> = {
 	latency: {
 		what: 'From the click of who writes to the event at who reads',
 		measure: measureLatency
+	},
+	sync: {
+		what: '5,000 clients with 300 conversations each come back at once',
+		measure: measureSync
 	},
 	memory: { what: 'What an idle stream costs', measure: measureMemory },
 	open: {

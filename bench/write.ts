@@ -13,6 +13,8 @@ const P99_MS = 20;
 const STEP_SECONDS = 1.5;
 const STEP = 1.35;
 const CONVERSATIONS = 200;
+/** So many that batching shows: each waits for its answer before it goes on. */
+const TALKERS = 256;
 const ROUNDS = 3;
 const ROUND_SECONDS = 3;
 const BODY =
@@ -27,7 +29,7 @@ export async function measureWriting(): Promise<Measurement[]> {
 /** Through the real procedure over HTTP, beside a chat on Socket.IO and Postgres. */
 async function measureSending(): Promise<Measurement[]> {
 	return withContestants(
-		{ pairs: 64, listening: false, connections: 1 },
+		{ pairs: TALKERS, listening: false, connections: 1 },
 		['one', 'together', 'empty', 'peer', 'batched peer'],
 		async (contestants) => {
 			const rates = new Map(contestants.map((contestant) => [contestant, [] as number[]]));
@@ -45,7 +47,7 @@ async function measureSending(): Promise<Measurement[]> {
 			const atLeast = Math.max(1.5 * rateOf('socket.io+postgres'), 0.6 * rateOf('empty-procedure'));
 			return contestants.flatMap((contestant) => {
 				const { subject, how } = contestant;
-				const at = { through: how, talkers: 64 };
+				const at = { through: how, talkers: TALKERS };
 				return [
 					{
 						subject,

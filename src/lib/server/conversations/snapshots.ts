@@ -4,7 +4,12 @@ import { peopleById } from '../accounts/accounts.ts';
 import { messageColumns, messageView, peopleNamedIn, type MessageRow } from '../messages/schema.ts';
 import type { Sql } from '../platform/db.ts';
 import type { Services } from '../services.ts';
-import { conversationColumns, conversationView, type ConversationRow } from './schema.ts';
+import {
+	conversationColumns,
+	conversationOf,
+	conversationView,
+	type ConversationRow
+} from './schema.ts';
 
 /** A conversation as the viewer's membership finds it. */
 export type OwnConversation = ConversationRow & { role: Role; read_seq: number };
@@ -29,7 +34,7 @@ export async function opening(
 export function ownConversations(sql: Sql, viewerId: string, conversationId?: string) {
 	return sql<OwnConversation[]>`
 		select ${conversationColumns(sql)}, v.role, v.read_seq
-		from member v join conversation c on c.id = v.conversation_id
+		from member v cross join lateral ${conversationOf(sql, 'v')} c
 		where v.person_id = ${viewerId} and v.left_at is null
 		${conversationId === undefined ? sql`` : sql`and c.id = ${conversationId}`}`;
 }

@@ -11,6 +11,7 @@ import {
 } from '../conversations/conversations.ts';
 import {
 	conversationColumns,
+	conversationOf,
 	conversationView,
 	memberColumns,
 	memberView,
@@ -85,7 +86,7 @@ export function changeSource({ sql }: Database): ChangeSource {
 			const [row] = await sql<{ version: number; conversations: Position[] }[]>`
 				select p.version, (
 					select coalesce(json_agg(json_build_object('id', c.id, 'version', c.version)), '[]')
-					from member m join conversation c on c.id = m.conversation_id
+					from member m cross join lateral ${conversationOf(sql, 'm')} c
 					where m.person_id = p.id and m.left_at is null
 				) as conversations
 				from person p join session s on s.person_id = p.id

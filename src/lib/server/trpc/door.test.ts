@@ -63,7 +63,9 @@ test.each([
 		});
 		const body = await answer.text();
 		// What the developer's mode adds about where it happened in the code.
-		const told = JSON.parse(body, (key, value: unknown) => (key === 'stack' ? undefined : value));
+		const told: unknown = JSON.parse(body, (key, value: unknown) =>
+			key === 'stack' ? undefined : value
+		);
 		return { status: answer.status, type: answer.headers.get('content-type'), told };
 	};
 	for (const batched of [false, true]) {
