@@ -246,7 +246,11 @@ class AppProcess {
 			const url = `http://127.0.0.1:${this.#port}/readyz`;
 			const answer = await fetch(url, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
 			if (answer?.ok) return;
-			if (Date.now() > deadline) throw new Error(`Process ${this.#index + 1} is not ready again.`);
+			if (Date.now() > deadline) {
+				const why = answer ? await answer.text() : 'no answer';
+				const log = this.#running?.log().slice(-2000) ?? 'It does not run.';
+				throw new Error(`Process ${this.#index + 1} is not ready again (${why}). ${log}`);
+			}
 			await pause(AGAIN_MS);
 		}
 	}
