@@ -49,7 +49,7 @@ async function comeBack(at: number): Promise<void> {
 
 async function lookUp(): Promise<string[]> {
 	const { sql, close } = openDatabase(databaseUrl, 1);
-	const known = new Map(people.map(({ id }) => [id, {}]));
+	const known = new Map(people.map(({ id }): [string, Record<string, number>] => [id, {}]));
 	const rows = sql<{ person_id: string; id: string; version: number; behind: boolean }[]>`
 		select m.person_id, c.id, c.version, (row_number() over ())::int % ${missed} = 0 as behind
 		from conversation c join member m on m.conversation_id = c.id`;
