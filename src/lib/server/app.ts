@@ -171,7 +171,12 @@ export class App {
 		};
 		const call = plainCall(req);
 		if (call) {
-			return answerPlainCall(req, res, call, { bodyMax: BODY_MAX, createContext, onNoContext });
+			return answerPlainCall(req, res, call, {
+				router: appRouter,
+				bodyMax: BODY_MAX,
+				createContext,
+				onNoContext
+			});
 		}
 		await nodeHTTPRequestHandler({
 			router: appRouter,

@@ -3,11 +3,11 @@ import {
 	callTRPCProcedure,
 	getTRPCErrorFromUnknown,
 	getTRPCErrorShape,
-	TRPCError
+	TRPCError,
+	type AnyRouter
 } from '@trpc/server';
 import { getHTTPStatusCodeFromError } from '@trpc/server/http';
 import type { Context } from './context.ts';
-import { appRouter } from './router.ts';
 
 interface Call {
 	procedure: string;
@@ -16,6 +16,7 @@ interface Call {
 }
 
 interface Door {
+	router: AnyRouter;
 	/** Bytes. */
 	bodyMax: number;
 	createContext(): Promise<Context>;
@@ -43,7 +44,7 @@ export async function answerPlainCall(
 	req: IncomingMessage,
 	res: ServerResponse,
 	{ procedure: path, batched }: Call,
-	{ bodyMax, createContext, onNoContext }: Door
+	{ router, bodyMax, createContext, onNoContext }: Door
 ): Promise<void> {
 	let ctx: Context | undefined;
 	let input: unknown;
@@ -57,7 +58,7 @@ export async function answerPlainCall(
 			throw error;
 		});
 		const data: unknown = await callTRPCProcedure({
-			router: appRouter,
+			router,
 			path,
 			getRawInput: async () => input,
 			ctx,
@@ -68,7 +69,7 @@ export async function answerPlainCall(
 		answer = { result: { data } };
 	} catch (cause) {
 		const error = getTRPCErrorFromUnknown(cause);
-		const config = appRouter._def._config;
+		const config = router._def._config;
 		status = getHTTPStatusCodeFromError(error);
 		answer = { error: getTRPCErrorShape({ config, error, type: 'mutation', path, input, ctx }) };
 	}
