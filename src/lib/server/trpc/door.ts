@@ -3,11 +3,11 @@ import {
 	callTRPCProcedure,
 	getTRPCErrorFromUnknown,
 	getTRPCErrorShape,
-	TRPCError,
-	type AnyRouter
+	TRPCError
 } from '@trpc/server';
 import { getHTTPStatusCodeFromError } from '@trpc/server/http';
 import type { Context } from './context.ts';
+import type { router } from './procedures.ts';
 
 interface Call {
 	procedure: string;
@@ -16,7 +16,7 @@ interface Call {
 }
 
 interface Door {
-	router: AnyRouter;
+	router: ReturnType<typeof router>;
 	/** Bytes. */
 	bodyMax: number;
 	createContext(): Promise<Context>;
