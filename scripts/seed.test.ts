@@ -126,6 +126,18 @@ test('nothing of the texts’ own language is left in what people say', async ()
 	expect(left).toEqual([]);
 });
 
+test('whenever it is told, nothing is said later than now', async () => {
+	const other = await freshDatabase();
+	// A last scene had to wait for the one before it at this hour.
+	const then = Date.parse('2026-05-14T10:42:00Z');
+	await seed(other.url, { now: then });
+	const there = postgres(other.url, { max: 1 });
+	const late = await there`select id from message where sent_at > ${new Date(then)}`;
+	expect(late.length).toBe(0);
+	await there.end();
+	await other.drop();
+});
+
 test('the same seed tells the same story', async () => {
 	const other = await freshDatabase();
 	await seed(other.url, { now });

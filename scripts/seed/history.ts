@@ -70,7 +70,12 @@ export function weave(
 	}
 	const shift = Math.max(finaleAt, free) - began;
 	happenings.push(...finale.map((happening) => ({ ...happening, at: happening.at + shift })));
-	return { began, happenings };
+	// A last scene that had to wait for the one before would end in the future.
+	const late = Math.max(0, (happenings.at(-1)?.at ?? began) - (now - MINUTE));
+	return {
+		began: began - late,
+		happenings: happenings.map((happening) => ({ ...happening, at: happening.at - late }))
+	};
 }
 
 /** What is to be played between the beginning and the last scene, in order of time. */
