@@ -6,7 +6,7 @@ import { pollInput } from '#lib/shared/sync.ts';
 import { RecentSessions } from './accounts/recent-sessions.ts';
 import { deleteExpired, readSessionToken, sessionCookie } from './accounts/sessions.ts';
 import { MessageWriter } from './messages/messages.ts';
-import { openDatabase } from './platform/db.ts';
+import { openDatabase, type Database } from './platform/db.ts';
 import { clientAddress, dataHeaders, originAllowed, readJson } from './platform/http.ts';
 import { openLimiter } from './platform/limits.ts';
 import { openLog, type Log } from './platform/log.ts';
@@ -28,6 +28,8 @@ const BODY_MAX = 512 * 1024;
 const RETURN_WITHIN_MS = 3000;
 /** A probe waits a few seconds; a database that takes longer is as good as none. */
 const DATABASE_PATIENCE_MS = 2000;
+/** Batches of messages that may be written at once. */
+const LANES = 2;
 const EXPIRED_SESSIONS_MS = 3_600_000;
 
 /** What a request shows of who is asking. */
@@ -50,6 +52,7 @@ export interface AppOptions {
 /** All the doors of one process. */
 export class App {
 	readonly services: Services;
+	readonly #writing: Database;
 	readonly #sessions: RecentSessions;
 	readonly #housekeeping: NodeJS.Timeout;
 	/** One for all streams, which are many. */
@@ -62,6 +65,8 @@ export class App {
 		{ listen = listenOn(env.DATABASE_URL), log = openLog(env.LOG_LEVEL), hub }: AppOptions = {}
 	) {
 		const db = openDatabase(env.DATABASE_URL, env.DATABASE_POOL);
+		// Of its own: what is sent does not queue behind what is read, however many come back at once.
+		this.#writing = openDatabase(env.DATABASE_URL, LANES);
 		const realtime = new Realtime(db, changeSource(db), log, listen, hub);
 		this.services = {
 			env,
@@ -70,7 +75,7 @@ export class App {
 			metrics: realtime.metrics,
 			realtime,
 			limits: openLimiter(env.REDIS_URL, log),
-			writer: new MessageWriter(db.sql, realtime, log)
+			writer: new MessageWriter(this.#writing.sql, realtime, log, { lanes: LANES })
 		};
 		this.#sessions = new RecentSessions(this.services);
 		realtime.metrics.gauge('tertulia_ready', '1 while this process can work.', () =>
@@ -105,6 +110,7 @@ export class App {
 		await this.services.realtime.close(RETURN_WITHIN_MS);
 		await answered;
 		await this.services.limits.close();
+		await this.#writing.close();
 		await this.services.db.close();
 	}
 

@@ -32,6 +32,7 @@ export class House {
 		const log = openLog('silent');
 		const db = openDatabase(url, 5);
 		const realtime = new Realtime(db, changeSource(db), log, async () => ({
+			notify: async () => {},
 			stop: async () => {}
 		}));
 		const publish = realtime.publish.bind(realtime);

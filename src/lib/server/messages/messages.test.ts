@@ -157,7 +157,72 @@ describe('sending', () => {
 			)
 		);
 		expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(1);
-		expect(results[5]?.status).toBe('rejected');
+		// For good: to come back with it would be of no use.
+		expect(results[5]).toMatchObject({ reason: { code: 'invalid_input' } });
+	});
+
+	test('what an earlier try has stored is answered, and harms none of its batch', async () => {
+		const writer = new MessageWriter(app.services.db.sql, app.services.realtime, app.services.log, {
+			lanes: 1
+		});
+		const [old, other] = [text('stored'), text('stored too')];
+		const [first, second] = [await writer.send(old, ana.id), await writer.send(other, ana.id)];
+		const batch = [text('new'), old, text('newer'), other, { ...old, body: 'not his' }];
+		const settled = await Promise.allSettled([
+			...writer.sendAll(batch.slice(0, 4), ana.id),
+			...writer.sendAll(batch.slice(4), ben.id)
+		]);
+		expect(settled.map(({ status }) => status)).toEqual([
+			...Array<string>(4).fill('fulfilled'),
+			'rejected'
+		]);
+		expect(settled[1]).toEqual({ status: 'fulfilled', value: first });
+		expect(settled[3]).toEqual({ status: 'fulfilled', value: second });
+		expect(settled[2]).toMatchObject({ value: { base: second.version + 1 } });
+	});
+
+	test.for(['alone', 'in a batch'])('%s: who is removed while it waits is no member', async (how) => {
+		const { snapshot } = await ana.call.conversations.createGroup({
+			id: uuidv7(),
+			name: 'Group',
+			personIds: [ben.id]
+		});
+		const { id } = snapshot.conversation;
+		const { sql } = app.services.db;
+		const message = (body: string) => ({ ...text(body), conversationId: id });
+		const sent = await sql.begin(async (tx) => {
+			await tx`update conversation set version = version + 1 where id = ${id}`;
+			await tx`
+				update member set left_at = now(), version = ${snapshot.version + 1}
+				where conversation_id = ${id} and person_id = ${ben.id}`;
+			const sends = how === 'alone' ? ['a'] : ['a', 'b'];
+			const sent = Promise.allSettled(app.services.writer.sendAll(sends.map(message), ben.id));
+			// Until it waits for the lock.
+			await expect
+				.poll(async () => {
+					const [row] = await sql<{ n: number }[]>`
+						select count(*)::int as n from pg_stat_activity
+						where datname = current_database() and wait_event_type = 'Lock'`;
+					return row?.n;
+				})
+				.toBe(1);
+			return { settled: sent };
+		});
+		for (const outcome of await sent.settled) {
+			expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'not_found' } });
+		}
+	});
+
+	test('reaches the streams of another process by the bell, not only by its sweep', async () => {
+		const other = await testApp({}, { url: app.url, hub: { sweepMs: 3_600_000 } });
+		try {
+			const stream = await openStream(other.services, ben);
+			await ana.call.messages.send(text('ring'));
+			await stream.hears('conversation.advanced');
+			expect(stream.bodies).toContain('ring');
+		} finally {
+			await other.close();
+		}
 	});
 
 	test('refuses what is empty or too long, and counts as people do', async () => {
@@ -212,7 +277,7 @@ describe('sending', () => {
 		let troubles = 1;
 		const shaky = new Proxy(db.sql, {
 			apply: (target, self, parts: unknown[]) => {
-				const isInsert = String((parts[0] as string[])[0]).includes('with input');
+				const isInsert = /with (input|standing)/.test(String((parts[0] as string[])[0]));
 				if (isInsert && troubles-- > 0) return Promise.reject(new Error('connection lost'));
 				return Reflect.apply(target, self, parts) as unknown;
 			}

@@ -50,10 +50,13 @@ export interface MessageRow {
 	sent_at: number;
 }
 
+/** Unix time in milliseconds. */
+export const sentAt = (sql: Sql) => sql`floor(extract(epoch from sent_at) * 1000)::float8 as sent_at`;
+
 /** The columns of a message under the alias `m`. */
 export const messageColumns = (sql: Sql) => sql`
 	m.id, m.conversation_id, m.seq, m.version, m.sender_id, m.kind, m.body, m.notice,
-	floor(extract(epoch from m.sent_at) * 1000)::float8 as sent_at`;
+	${sentAt(sql)}`;
 
 export function messageView(row: MessageRow): MessageView {
 	const base = {

@@ -1,24 +1,22 @@
 import { AppError, notFound } from '#lib/shared/errors.ts';
 import type { ConversationDelta } from '#lib/shared/events.ts';
 import type { SendInput } from '#lib/shared/messages.ts';
-import { brokenUniqueKey, isAboutRows, type Sql } from '../platform/db.ts';
+import { brokenUniqueKey, isAboutRows, isRefused, type Sql } from '../platform/db.ts';
 import type { Log } from '../platform/log.ts';
 import type { Metrics } from '../platform/metrics.ts';
-import { CHANNEL } from '../realtime/doorbell.ts';
 import type { Realtime } from '../realtime/realtime.ts';
+import { insert, type Sending } from './insert.ts';
 import { messageColumns, messageView, type MessageRow } from './schema.ts';
 
 export interface WriterOptions {
-	/** Batches that may be under way at once; a conversation always has the same lane. */
+	/** Batches that may be under way at once; a conversation is in one of them at the most. */
 	lanes?: number;
 	batchMax?: number;
 	/** Messages that may wait in this process; beyond it the answer is an honest 'busy'. */
 	queueMax?: number;
 }
 
-interface Waiting {
-	input: SendInput;
-	senderId: string;
+interface Waiting extends Sending {
 	acceptedAt: number;
 	/** The one before it, which it must not overtake. */
 	after: Waiting | undefined;
@@ -28,14 +26,16 @@ interface Waiting {
 	reject(error: unknown): void;
 }
 
-/** Conversations in one batch, so that its notification stays under Postgres' 8,000 bytes. */
-const CONVERSATIONS_MAX = 100;
+/** A conversation's messages that wait, or are being written: in one batch at a time, in order. */
+interface Line {
+	readonly conversationId: string;
+	waiting: Waiting[];
+}
 
 /**
- * Writes messages in group commits. Postgres serialises the commits of transactions that notify, and
- * a hot conversation's row lock does the same to its writers; so those that arrive while a batch is
- * under way go together in the next. There is no timer: a message that finds its lane idle goes at
- * once.
+ * Writes messages in group commits, since every commit waits for the disk, and a hot conversation's
+ * row lock makes its writers wait for each other. There is no timer: a message that finds a lane idle
+ * goes at once, and those that arrive while all are busy go together in the next batch.
  */
 export class MessageWriter {
 	readonly #sql: Sql;
@@ -44,7 +44,11 @@ export class MessageWriter {
 	readonly #metrics: Metrics;
 	readonly #batchMax: number;
 	readonly #queueMax: number;
-	readonly #lanes: Lane[];
+	readonly #lanes: number;
+	readonly #lines = new Map<string, Line>();
+	/** Those that nobody is writing at the moment. */
+	readonly #ready: Line[] = [];
+	#busy = 0;
 	#waiting = 0;
 
 	constructor(
@@ -64,7 +68,7 @@ export class MessageWriter {
 		);
 		this.#batchMax = batchMax;
 		this.#queueMax = queueMax;
-		this.#lanes = Array.from({ length: lanes }, () => new Lane());
+		this.#lanes = lanes;
 	}
 
 	/**
@@ -72,7 +76,9 @@ export class MessageWriter {
 	 * commit. Throws `not_found` (no member, or the id is somebody else's) and `server_busy`.
 	 */
 	send(input: SendInput, senderId: string): Promise<ConversationDelta> {
-		return this.#send(input, senderId, undefined).settled;
+		const { settled } = this.#enqueue(input, senderId, undefined);
+		this.#start();
+		return settled;
 	}
 
 	/**
@@ -81,14 +87,17 @@ export class MessageWriter {
 	 */
 	sendAll(inputs: SendInput[], senderId: string): Promise<ConversationDelta>[] {
 		const last = new Map<string, Waiting>();
-		return inputs.map((input) => {
-			const { waiting, settled } = this.#send(input, senderId, last.get(input.conversationId));
+		const all = inputs.map((input) => {
+			const before = last.get(input.conversationId);
+			const { waiting, settled } = this.#enqueue(input, senderId, before);
 			last.set(input.conversationId, waiting);
 			return settled;
 		});
+		this.#start();
+		return all;
 	}
 
-	#send(input: SendInput, senderId: string, after: Waiting | undefined) {
+	#enqueue(input: SendInput, senderId: string, after: Waiting | undefined) {
 		const { promise: settled, resolve, reject } = Promise.withResolvers<ConversationDelta>();
 		const waiting: Waiting = {
 			input,
@@ -103,29 +112,50 @@ export class MessageWriter {
 		else {
 			this.#waiting++;
 			this.#metrics.accepted.add();
-			const lane = this.#laneOf(input.conversationId);
-			lane.waiting.push(waiting);
-			if (!lane.busy) void this.#drain(lane);
+			this.#lineOf(input.conversationId).waiting.push(waiting);
 		}
 		return { waiting, settled };
 	}
 
-	#laneOf(conversationId: string): Lane {
-		// The last characters of a UUIDv7 are random.
-		const index = parseInt(conversationId.slice(-4), 16) % this.#lanes.length;
-		const lane = this.#lanes[index];
-		if (!lane) throw new Error('A writer needs at least one lane.');
-		return lane;
+	#lineOf(conversationId: string): Line {
+		let line = this.#lines.get(conversationId);
+		if (!line) {
+			line = { conversationId, waiting: [] };
+			this.#lines.set(conversationId, line);
+			this.#ready.push(line);
+		}
+		return line;
 	}
 
-	async #drain(lane: Lane): Promise<void> {
-		lane.busy = true;
-		while (lane.waiting.length > 0) {
-			const batch = lane.takeBatch(this.#batchMax);
-			this.#waiting -= batch.length;
+	#start(): void {
+		while (this.#busy < this.#lanes && this.#ready.length > 0) void this.#drain();
+	}
+
+	/** One lane at work. */
+	async #drain(): Promise<void> {
+		this.#busy++;
+		while (this.#ready.length > 0) {
+			const { batch, lines } = this.#takeBatch();
 			await this.#commit(batch);
+			for (const line of lines) {
+				if (line.waiting.length > 0) this.#ready.push(line);
+				else this.#lines.delete(line.conversationId);
+			}
 		}
-		lane.busy = false;
+		this.#busy--;
+	}
+
+	/** Whoever has waited longest first; of each conversation in order. */
+	#takeBatch(): { batch: Waiting[]; lines: Line[] } {
+		const batch: Waiting[] = [];
+		let taken = 0;
+		for (const { waiting } of this.#ready) {
+			batch.push(...waiting.splice(0, this.#batchMax - batch.length));
+			taken++;
+			if (batch.length === this.#batchMax) break;
+		}
+		this.#waiting -= batch.length;
+		return { batch, lines: this.#ready.splice(0, taken) };
 	}
 
 	async #commit(batch: Waiting[]): Promise<void> {
@@ -133,17 +163,46 @@ export class MessageWriter {
 			await this.#insert(batch);
 		} catch (error) {
 			const [only] = batch;
-			if (batch.length > 1 && isAboutRows(error)) {
+			if (batch.length > 1 && brokenUniqueKey(error)) {
+				await this.#commitNew(batch);
+			} else if (batch.length > 1 && isAboutRows(error)) {
 				// One of them is bad: each goes alone, so that it harms no other.
 				for (const waiting of batch) await this.#commit([waiting]);
 			} else if (only && brokenUniqueKey(error)) {
 				// The same message was written by another process meanwhile; its result is the answer.
 				await this.#answerFromTable(only).catch((cause: unknown) => only.reject(cause));
+			} else if (only && isRefused(error)) {
+				this.#log.error({ err: error }, 'The database refuses a message.');
+				only.reject(new AppError('invalid_input'));
 			} else {
 				// Whether it was committed may be unknown; the sender's retry, with the same id, finds out.
 				this.#log.warn({ err: error }, 'Messages could not be written.');
 				for (const waiting of batch) postpone(waiting, 2);
 			}
+		}
+	}
+
+	/** Some had been written by an earlier try: they are answered, and the others go on without them. */
+	async #commitNew(batch: Waiting[]): Promise<void> {
+		let stored: Set<string>;
+		try {
+			const ids = batch.map(({ input }) => input.id);
+			const rows = await this.#sql<{ id: string }[]>`
+				select id from message where id = any(${ids}::uuid[])`;
+			stored = new Set(rows.map(({ id }) => id));
+		} catch {
+			for (const waiting of batch) postpone(waiting, 2);
+			return;
+		}
+		const fresh = batch.filter(({ input }) => !stored.has(input.id));
+		// Another process was faster with one, and has not committed it: who goes alone waits for it.
+		if (stored.size === 0) for (const waiting of fresh) await this.#commit([waiting]);
+		else {
+			for (const waiting of batch) {
+				if (!stored.has(waiting.input.id)) continue;
+				await this.#answerFromTable(waiting).catch((cause: unknown) => waiting.reject(cause));
+			}
+			if (fresh.length > 0) await this.#commit(fresh);
 		}
 	}
 
@@ -153,7 +212,7 @@ export class MessageWriter {
 			return !waiting.postponed;
 		});
 		if (batch.length === 0) return;
-		const rows = await insertMessages(this.#sql, this.#realtime.processId, batch);
+		const rows = await insert(this.#sql, batch);
 		const { batches, acceptToCommit } = this.#metrics;
 		if (rows.length > 0) batches.observe(rows.length);
 		const written = new Map(rows.map((row) => [row.id, row]));
@@ -178,7 +237,7 @@ export class MessageWriter {
 				delta.version = next.version;
 			}
 		}
-		this.#realtime.publish({ conversations: [...deltas.values()], people: [], sessions: [] });
+		this.#realtime.announce([...deltas.values()]);
 		for (const waiting of unwritten) {
 			await this.#answerFromTable(waiting).catch((error: unknown) => waiting.reject(error));
 		}
@@ -202,23 +261,6 @@ function postpone(waiting: Waiting, retryAfter: number): void {
 	waiting.reject(new AppError('server_busy', { retryAfter }));
 }
 
-class Lane {
-	busy = false;
-	waiting: Waiting[] = [];
-
-	/** The next ones in order, of no more conversations than one notification can name. */
-	takeBatch(max: number): Waiting[] {
-		const conversations = new Set<string>();
-		let end = 0;
-		for (const { input } of this.waiting) {
-			conversations.add(input.conversationId);
-			if (end === max || conversations.size > CONVERSATIONS_MAX) break;
-			end++;
-		}
-		return this.waiting.splice(0, end);
-	}
-}
-
 const isSameConversation = (row: MessageRow, { input }: Waiting) =>
 	row.conversation_id === input.conversationId;
 
@@ -228,67 +270,3 @@ const deltaOf = (row: MessageRow): ConversationDelta => ({
 	version: row.version,
 	changes: [{ type: 'message.changed', message: messageView(row) }]
 });
-
-/**
- * One statement: locks the conversations in order of id, finds the senders' memberships behind that
- * lock (who was removed while this waited is not found), numbers and stores what is new, moves the
- * senders' read positions, and rings. Returns the rows that it stored.
- */
-async function insertMessages(
-	sql: Sql,
-	processId: string,
-	batch: Waiting[]
-): Promise<MessageRow[]> {
-	const ids = batch.map((w) => w.input.id);
-	const conversationIds = batch.map((w) => w.input.conversationId);
-	const senderIds = batch.map((w) => w.senderId);
-	const bodies = batch.map((w) => w.input.body);
-	return sql<MessageRow[]>`
-		with input as materialized (
-			select distinct on (t.id) t.* from unnest(
-				${ids}::uuid[], ${conversationIds}::uuid[], ${senderIds}::uuid[], ${bodies}::text[]
-			) with ordinality as t(id, conversation_id, sender_id, body, place)
-			order by t.id, t.place
-		), locked as materialized (
-			select c.id from conversation c
-			where c.id in (select conversation_id from input)
-			order by c.id for no key update
-		), allowed as materialized (
-			select m.conversation_id, m.person_id
-			from locked join member m on m.conversation_id = locked.id
-			where m.left_at is null
-				and (m.conversation_id, m.person_id) in (select conversation_id, sender_id from input)
-			for no key update of m
-		), fresh as materialized (
-			select i.*, row_number() over (partition by i.conversation_id order by i.place) as step
-			from input i
-			join allowed a on a.conversation_id = i.conversation_id and a.person_id = i.sender_id
-			where not exists (select from message x where x.id = i.id)
-		), counted as (
-			select conversation_id, count(*) as n from fresh group by conversation_id
-		), advanced as (
-			update conversation c
-			set version = c.version + k.n, last_seq = c.last_seq + k.n, active_at = now()
-			from counted k where c.id = k.conversation_id
-			returning c.id, c.version - k.n as base, c.last_seq - k.n as base_seq, k.n
-		), inserted as (
-			insert into message (id, conversation_id, seq, version, sender_id, kind, body, sent_at)
-			select f.id, f.conversation_id, a.base_seq + f.step, a.base + f.step, f.sender_id,
-				'text', f.body, date_trunc('milliseconds', clock_timestamp())
-			from fresh f join advanced a on a.id = f.conversation_id
-			returning *
-		), seen as (
-			update member r set read_seq = greatest(r.read_seq, s.seq)
-			from (
-				select conversation_id, sender_id, max(seq) as seq from inserted group by 1, 2
-			) s
-			where r.conversation_id = s.conversation_id and r.person_id = s.sender_id
-		), rung as (
-			select pg_notify(
-				${CHANNEL},
-				${processId + ' '} || string_agg('c:' || id || ':' || base || ':' || n, ',')
-			) from advanced having count(*) > 0
-		)
-		select ${messageColumns(sql)}
-		from inserted m left join rung on true`;
-}

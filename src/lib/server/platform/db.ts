@@ -40,6 +40,11 @@ export function isAboutRows(error: unknown): boolean {
 	return error instanceof postgres.PostgresError && /^(22|23|40)/.test(error.code);
 }
 
+/** Whether Postgres would refuse these rows again, however often they came. */
+export function isRefused(error: unknown): boolean {
+	return error instanceof postgres.PostgresError && /^(22|23)/.test(error.code);
+}
+
 /** Postgres' code for a broken unique constraint. */
 const UNIQUE_VIOLATION = '23505';
 

@@ -164,7 +164,7 @@ describe('readiness', () => {
 			begun = onBegun;
 			lost = onLost;
 			onBegun();
-			return { stop: async () => {} };
+			return { notify: async () => {}, stop: async () => {} };
 		};
 		const site = await openSite(await testApp({}, { listen }));
 		expect(await ready(site)).toEqual({ status: 200, text: 'ready' });

@@ -10,6 +10,7 @@ import type {
 import type { Database, Transaction } from '../platform/db.ts';
 import type { Log } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
+import { Bell } from './bell.ts';
 import { CHANNEL, decodeRing, encodeRing, type Ring } from './doorbell.ts';
 import { Hub, type Advance, type ChangeSource, type HubOptions } from './hub.ts';
 
@@ -23,7 +24,13 @@ export type Listen = (
 	begun: () => void,
 	/** Called when it is interrupted: until it has begun again nothing is heard. */
 	lost?: () => void
-) => Promise<{ stop(): Promise<void> }>;
+) => Promise<Listener>;
+
+export interface Listener {
+	/** Notifies on the connection that listens: it is awake for the notification anyway. */
+	notify(payloads: string[]): Promise<void>;
+	stop(): Promise<void>;
+}
 
 /** The moving part: changes go in through `write`, and come out at the streams of all processes. */
 export class Realtime {
@@ -33,7 +40,8 @@ export class Realtime {
 	readonly hub: Hub;
 	readonly metrics: Metrics;
 	readonly #log: Log;
-	readonly #listener: Promise<{ stop(): Promise<void> }>;
+	readonly #bell: Bell;
+	readonly #listener: Promise<Listener>;
 	readonly #waiting: (() => void)[] = [];
 	readonly #onSessionsEnd: ((ids: string[] | 'any') => void)[] = [];
 	#listening = false;
@@ -50,6 +58,11 @@ export class Realtime {
 		this.db = db;
 		this.metrics = metrics;
 		this.#log = log;
+		this.#bell = new Bell(
+			this.processId,
+			async (payloads) => (await this.#listener).notify(payloads),
+			log
+		);
 		this.hub = new Hub(source, log, options, metrics);
 		this.#listener = listen(
 			(payload) => this.#hear(payload),
@@ -75,6 +88,12 @@ export class Realtime {
 		this.hub.publish(advance);
 	}
 
+	/** Passes on what was just committed without a notification: here, then to the other processes. */
+	announce(conversations: ConversationDelta[]): void {
+		this.hub.publish({ conversations, people: [], sessions: [] });
+		this.#bell.ring(conversations);
+	}
+
 	/**
 	 * Tells, from now on, which sessions have ended or changed their token, in whichever process; or
 	 * that it may be any, after some time of hearing nothing.
@@ -86,6 +105,7 @@ export class Realtime {
 	async close(withinMs = 0): Promise<void> {
 		this.hub.close(withinMs);
 		const listener = await this.#listener.catch(() => undefined);
+		await this.#bell.settled();
 		await listener?.stop();
 		this.metrics.close();
 	}
@@ -125,12 +145,15 @@ export class Realtime {
 
 const LISTEN_AGAIN_MS = 100;
 const LISTEN_AGAIN_MAX_MS = 3000;
+/** A connection that takes longer to notify is dead, and so deaf too. */
+const NOTIFY_PATIENCE_MS = 5000;
 
 /** LISTEN on a connection of its own; a new one, after a growing pause, whenever that one ends. */
 export const listenOn =
 	(url: string): Listen =>
 	async (hear, begun, lost) => {
 		let connection: postgres.Sql | undefined;
+		let giveUp = () => {};
 		let again: NodeJS.Timeout | undefined;
 		let stopped = false;
 		let failures = 0;
@@ -145,6 +168,7 @@ export const listenOn =
 				const most = Math.min(LISTEN_AGAIN_MAX_MS, LISTEN_AGAIN_MS * 2 ** failures++);
 				again = setTimeout(begin, most * (0.5 + Math.random() / 2));
 			};
+			giveUp = end;
 			// Not `sql.listen`, which reconnects too, but does not tell that it is deaf meanwhile.
 			const options = {
 				max: 1,
@@ -166,6 +190,19 @@ export const listenOn =
 		};
 		begin();
 		return {
+			async notify(payloads) {
+				const sql = connection;
+				if (!sql) throw new Error('Not listening yet.');
+				const patience = setTimeout(giveUp, NOTIFY_PATIENCE_MS);
+				try {
+					// There is nothing in it to be made durable.
+					const ring = (payload: string) => sql`
+						select set_config('synchronous_commit', 'off', true), pg_notify(${CHANNEL}, ${payload})`;
+					await Promise.all(payloads.map(ring));
+				} finally {
+					clearTimeout(patience);
+				}
+			},
 			async stop() {
 				stopped = true;
 				clearTimeout(again);
