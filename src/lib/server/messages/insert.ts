@@ -62,45 +62,54 @@ async function insertOne(sql: Sql, { input, senderId }: Sending): Promise<Messag
 
 /**
  * One statement: locks the conversations in order of id, and finds the senders' memberships behind
- * that lock (who was removed while this waited is not found).
+ * that lock (who was removed while this waited is not found). Messages travel from step to step as
+ * arrays of their conversation: a join of one step's rows with another's would be planned for a few
+ * rows, as a loop in a loop, and take most of the time for hundreds.
  */
 async function insertAll(sql: Sql, batch: Sending[]): Promise<MessageRow[]> {
-	const ids = batch.map((w) => w.input.id);
-	const conversationIds = batch.map((w) => w.input.conversationId);
-	const senderIds = batch.map((w) => w.senderId);
-	const bodies = batch.map((w) => w.input.body);
+	// Of those that came twice, the first.
+	const seen = new Set<string>();
+	const all = batch.filter(({ input }) => !seen.has(input.id) && seen.add(input.id));
+	const ids = all.map(({ input }) => input.id);
+	const conversationIds = all.map(({ input }) => input.conversationId);
+	const senderIds = all.map(({ senderId }) => senderId);
+	const bodies = all.map(({ input }) => input.body);
 	return sql<MessageRow[]>`
-		with input as materialized (
-			select distinct on (t.id) t.* from unnest(
+		with locked as materialized (
+			select c.id from conversation c
+			where c.id = any(${[...new Set(conversationIds)].toSorted()}::uuid[])
+			order by c.id for no key update
+		), input as materialized (
+			select t.conversation_id, t.sender_id, array_agg(t.id order by t.place) as ids,
+				array_agg(t.body order by t.place) as bodies, array_agg(t.place order by t.place) as places
+			from unnest(
 				${ids}::uuid[], ${conversationIds}::uuid[], ${senderIds}::uuid[], ${bodies}::text[]
 			) with ordinality as t(id, conversation_id, sender_id, body, place)
-			order by t.id, t.place
-		), locked as materialized (
-			select c.id from conversation c
-			where c.id in (select conversation_id from input)
-			order by c.id for no key update
+			group by t.conversation_id, t.sender_id
 		), allowed as materialized (
-			select m.conversation_id, m.person_id
-			from locked join member m on m.conversation_id = locked.id
-			where m.left_at is null
-				and (m.conversation_id, m.person_id) in (select conversation_id, sender_id from input)
+			select i.*
+			from input i join member m
+				on m.conversation_id = i.conversation_id and m.person_id = i.sender_id
+			where m.left_at is null and (select count(*) from locked) > 0
 			for no key update of m
-		), fresh as materialized (
-			select i.*, row_number() over (partition by i.conversation_id order by i.place) as step
-			from input i
-			join allowed a on a.conversation_id = i.conversation_id and a.person_id = i.sender_id
-		), counted as (
-			select conversation_id, count(*) as n from fresh group by conversation_id
+		), fresh as (
+			select a.conversation_id, count(*) as n, array_agg(t.id order by t.place) as ids,
+				array_agg(a.sender_id order by t.place) as sender_ids,
+				array_agg(t.body order by t.place) as bodies
+			from allowed a cross join unnest(a.ids, a.bodies, a.places) as t(id, body, place)
+			group by a.conversation_id
 		), advanced as (
 			update conversation c
-			set version = c.version + k.n, last_seq = c.last_seq + k.n, active_at = now()
-			from counted k where c.id = k.conversation_id
-			returning c.id, c.version - k.n as base, c.last_seq - k.n as base_seq, k.n
+			set version = c.version + f.n, last_seq = c.last_seq + f.n, active_at = now()
+			from fresh f where c.id = f.conversation_id
+			returning c.id, c.version - f.n as base, c.last_seq - f.n as base_seq,
+				f.ids, f.sender_ids, f.bodies
 		), inserted as (
 			insert into message (id, conversation_id, seq, version, sender_id, kind, body, sent_at)
-			select f.id, f.conversation_id, a.base_seq + f.step, a.base + f.step, f.sender_id,
-				'text', f.body, date_trunc('milliseconds', clock_timestamp())
-			from fresh f join advanced a on a.id = f.conversation_id
+			select t.id, a.id, a.base_seq + t.step, a.base + t.step, t.sender_id, 'text', t.body,
+				date_trunc('milliseconds', clock_timestamp())
+			from advanced a cross join unnest(a.ids, a.sender_ids, a.bodies)
+				with ordinality as t(id, sender_id, body, step)
 			returning *
 		), seen as (
 			update member r set read_seq = greatest(r.read_seq, s.seq)

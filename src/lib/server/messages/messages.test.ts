@@ -277,7 +277,7 @@ describe('sending', () => {
 		let troubles = 1;
 		const shaky = new Proxy(db.sql, {
 			apply: (target, self, parts: unknown[]) => {
-				const isInsert = /with (input|standing)/.test(String((parts[0] as string[])[0]));
+				const isInsert = /with (locked|standing)/.test(String((parts[0] as string[])[0]));
 				if (isInsert && troubles-- > 0) return Promise.reject(new Error('connection lost'));
 				return Reflect.apply(target, self, parts) as unknown;
 			}
