@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { uuidv7 } from 'uuidv7';
 import { readEnv } from '../src/env.ts';
 import { App } from '../src/lib/server/app.ts';
+import type { Sql } from '../src/lib/server/platform/db.ts';
 import { CHANNEL } from '../src/lib/server/realtime/doorbell.ts';
 import { withContestants } from './lib/contest.ts';
 import { withDatabase } from './lib/house.ts';
@@ -12,6 +13,7 @@ import { addPairs } from './lib/people.ts';
 const P99_MS = 20;
 const STEP_SECONDS = 1.5;
 const STEP = 1.35;
+const TRIES = 3;
 const CONVERSATIONS = 200;
 /** So many that batching shows: each waits for its answer before it goes on. */
 const TALKERS = 256;
@@ -94,6 +96,7 @@ async function measureWriter(): Promise<Measurement[]> {
 		};
 		try {
 			await app.services.realtime.listening();
+			await useUp(db.sql);
 			const measurements: Measurement[] = [];
 			for (const conversations of [CONVERSATIONS, 1]) {
 				const place = (at: number) => (conversations === 1 ? 0 : at);
@@ -113,14 +116,28 @@ async function measureWriter(): Promise<Measurement[]> {
 }
 
 /**
+ * A database that has run for a while writes over the files of its log; a new one has to make them
+ * first, and stops for each.
+ */
+async function useUp(sql: Sql): Promise<void> {
+	await sql`
+		create table filling as
+		select g, repeat('x', 900) as filling from generate_series(1, 300000) g`;
+	await sql`checkpoint`;
+	await sql`drop table filling`;
+	await sql`checkpoint`;
+}
+
+/**
  * The highest rate of arrivals at which 99 of 100 messages are committed in time. The rate rises
- * until it fails twice, since anything may hold up a single try.
+ * until it has failed a few times, since anything may hold up a single try.
  */
 async function sustained(send: Send, beginning: number): Promise<number> {
 	await arrivals(send, beginning);
 	let best = 0;
 	for (let rate = beginning; ; rate *= STEP) {
-		const carried = (await arrivals(send, rate)) || (await arrivals(send, rate));
+		let carried = false;
+		for (let i = 0; i < TRIES && !carried; i++) carried = await arrivals(send, rate);
 		if (!carried) return best;
 		best = rate;
 	}

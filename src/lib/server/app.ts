@@ -54,6 +54,7 @@ export class App {
 	readonly services: Services;
 	readonly #writing: Database;
 	readonly #sessions: RecentSessions;
+	readonly #headers: Map<string, string>;
 	readonly #housekeeping: NodeJS.Timeout;
 	/** One for all streams, which are many. */
 	readonly #countSlow = () => this.services.metrics.slowStreams.add();
@@ -78,6 +79,7 @@ export class App {
 			writer: new MessageWriter(this.#writing.sql, realtime, log, { lanes: LANES })
 		};
 		this.#sessions = new RecentSessions(this.services);
+		this.#headers = new Map(Object.entries(dataHeaders(env.ORIGIN)));
 		realtime.metrics.gauge('tertulia_ready', '1 while this process can work.', () =>
 			this.#isReady ? 1 : 0
 		);
@@ -159,7 +161,7 @@ export class App {
 
 	async #call(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
 		const { env, log, metrics } = this.services;
-		for (const [name, value] of Object.entries(dataHeaders(env.ORIGIN))) res.setHeader(name, value);
+		res.setHeaders(this.#headers);
 		if (!originAllowed(req.method ?? 'GET', req.headers, env.ORIGIN)) {
 			return answer(res, 403, 'origin_refused', env);
 		}
@@ -284,7 +286,8 @@ export class App {
 function claimedPerson({ headers, url }: IncomingMessage): string | undefined {
 	const header = headers['x-tertulia-person'];
 	if (typeof header === 'string') return header;
-	return new URLSearchParams(url?.split('?', 2)[1]).get('person') ?? undefined;
+	if (!url?.includes('?')) return undefined;
+	return new URLSearchParams(url.split('?', 2)[1]).get('person') ?? undefined;
 }
 
 export type Caller = ReturnType<typeof createCaller>;

@@ -1,5 +1,5 @@
 /** Sessions, by Lucia. Nothing outside this file knows of it. */
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { and, desc, eq, lte, ne, type SQL } from 'drizzle-orm';
 import { Cookie, Lucia, TimeSpan, type Adapter, type DatabaseSession } from 'lucia';
 import type { Env } from '#env';
@@ -178,7 +178,7 @@ const overHttps = (env: Env) => env.ORIGIN?.startsWith('https:') ?? false;
 const newToken = () => randomBytes(32).toString('base64url');
 
 /** A session's name is the hash of its token: who reads the table finds no key in it. */
-export const sessionName = (token: string) => createHash('sha256').update(token).digest('hex');
+export const sessionName = (token: string) => hash('sha256', token, 'hex');
 
 /** Postgres knows no NUL, and a header is no place for controls. */
 const printable = (text: string) => text.replace(/\p{Cc}/gu, '');

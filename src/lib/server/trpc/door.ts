@@ -74,8 +74,12 @@ export async function answerPlainCall(
 		answer = { error: getTRPCErrorShape({ config, error, type: 'mutation', path, input, ctx }) };
 	}
 	if (res.destroyed) return;
-	const text = Buffer.from(JSON.stringify(batched ? [answer] : answer));
-	res.writeHead(status, { 'content-type': 'application/json', 'content-length': text.length });
+	// As a string it goes in one write with the head.
+	const text = JSON.stringify(batched ? [answer] : answer);
+	res.writeHead(status, {
+		'content-type': 'application/json',
+		'content-length': Buffer.byteLength(text)
+	});
 	res.end(text);
 }
 
