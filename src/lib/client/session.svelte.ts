@@ -115,6 +115,7 @@ export class Session {
 			personId: viewer.id,
 			store: this.#store,
 			send: (input) => api.messages.send.mutate(input),
+			sendMany: (inputs) => api.messages.sendMany.mutate(inputs),
 			absorb: (delta) => this.#engine.absorb(delta)
 		});
 		this.drafts = new Drafts(viewer.id);

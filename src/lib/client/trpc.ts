@@ -46,6 +46,8 @@ export const api = createTRPCClient<AppRouter>({
 		httpBatchLink({
 			url: '/trpc',
 			maxURLLength: 4000,
+			// What several conversations have to send goes in one body, and a server takes 512 KiB.
+			maxItems: 8,
 			headers: () => (speaker === undefined ? {} : { 'x-tertulia-person': speaker }),
 			fetch: (url, options) => fetch(url, { ...options, signal: withTimeout(options?.signal) })
 		})

@@ -45,8 +45,9 @@ export const sendInput = z.object({
 		.string()
 		.refine((body) => body.trim() !== '', 'empty')
 		.refine((body) => characterCount(body) <= BODY_MAX, 'too_long')
-		// Postgres cannot store it, and nobody can type it.
+		// Postgres cannot store the one, and would be given something else for the other (`storable`).
 		.refine((body) => !body.includes('\0'), 'nul')
+		.refine((body) => body.isWellFormed(), 'lone_surrogate')
 });
 export type SendInput = z.infer<typeof sendInput>;
 

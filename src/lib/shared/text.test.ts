@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { characterCount, searchable } from './text.ts';
+import { characterCount, searchable, storable } from './text.ts';
 
 test.each([
 	['  José   Ñandú ', 'jose nandu'],
@@ -16,4 +16,11 @@ test.each([
 
 test('characters are counted as code points', () => {
 	expect(characterCount('año 🫖')).toBe(5);
+});
+
+test('what Postgres or UTF-8 cannot keep is replaced, and nothing else is', () => {
+	expect(storable('a\0b\0')).toBe('a\ufffdb\ufffd');
+	expect(storable('\ud83e, \uded6, \uded6\ud83e')).toBe('\ufffd, \ufffd, \ufffd\ufffd');
+	const kept = 'Ñandú\n\t\u0001 🫖 👩‍👩‍👧 \uffff';
+	expect(storable(kept)).toBe(kept);
 });

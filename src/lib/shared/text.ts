@@ -32,3 +32,8 @@ export function characterCount(text: string): number {
 	for (const _ of text) count++;
 	return count;
 }
+
+/** As it can be kept: Postgres has no NUL, and UTF-8 no half of a surrogate pair. */
+export function storable(text: string): string {
+	return text.replaceAll('\0', '\uFFFD').replace(/\p{Surrogate}/gu, '\uFFFD');
+}

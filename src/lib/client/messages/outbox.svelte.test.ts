@@ -3,12 +3,14 @@ import { FakeServer, ID, VIEWER, gate, refusal, settled } from '#lib/client/sync
 import { SyncEngine } from '#lib/client/sync/engine.ts';
 import { ReplicaStore } from '#lib/client/sync/store.svelte.ts';
 import { applySync, emptyReplica } from '#lib/shared/replica.ts';
+import { BODY_MAX, SEND_MANY_MAX, type SendInput } from '#lib/shared/messages.ts';
 import { Outbox, type OutboxOptions } from './outbox.svelte.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 const DAY = 24 * 60 * 60 * 1000;
+const OTHER = 'other conversation';
 
 /** What the tabs of one browser share. */
 class Browser {
@@ -103,6 +105,7 @@ function page(server: FakeServer, browser = new Browser(), options: Partial<Outb
 		personId: VIEWER.id,
 		store,
 		send: (input) => server.api.messages.send.mutate(input),
+		sendMany: (inputs) => server.api.messages.sendMany.mutate(inputs),
 		absorb: (delta) => engine.absorb(delta),
 		locks: browser.locks,
 		random: () => 0.999,
@@ -117,6 +120,19 @@ function page(server: FakeServer, browser = new Browser(), options: Partial<Outb
 
 const bodies = (server: FakeServer) =>
 	server.messages.map((message) => (message.kind === 'text' ? message.body : ''));
+
+const isSending = (name: string) => name === 'send' || name === 'sendMany';
+
+/** What each request to send brought, in order. */
+const requests = (server: FakeServer) =>
+	server.calls
+		.filter(({ name }) => isSending(name))
+		.map(({ input }) => [input as SendInput | SendInput[]].flat());
+
+const texts = (server: FakeServer) =>
+	requests(server).map((inputs) => inputs.map(({ body }) => body));
+
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => `${i + 1}`);
 
 describe('sending', () => {
 	test('shows and stores at once, before anything else happens', () => {
@@ -184,35 +200,231 @@ describe('sending', () => {
 		expect(shown()).toEqual([]);
 	});
 
-	test('keeps the order, one at a time', async () => {
+	test('keeps the order, one request at a time', async () => {
 		const server = new FakeServer();
 		const { outbox } = page(server);
 		let under = 0;
 		let most = 0;
 		server.before = async (name) => {
-			if (name !== 'send') return;
+			if (!isSending(name)) return;
 			most = Math.max(most, ++under);
 			await settled();
 			under--;
 		};
-		for (let i = 0; i < 10; i++) outbox.send(ID, `${i}`);
+		for (const body of numbers(10)) {
+			outbox.send(ID, body);
+			await Promise.resolve();
+		}
 		for (let i = 0; i < 100; i++) await settled();
-		expect(bodies(server)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+		expect(bodies(server)).toEqual(numbers(10));
 		expect(most).toBe(1);
 	});
 
-	test('keeps the order when a try had its effect and its answer was lost', async () => {
+	test('what cannot be kept is replaced before it is shown', async () => {
 		const server = new FakeServer();
 		const { outbox, shown } = page(server);
-		let lost = 0;
-		server.after = (name) => {
-			if (name === 'send' && lost++ < 2) throw new TypeError('Failed to fetch');
-		};
-		outbox.send(ID, 'one');
-		outbox.send(ID, 'two');
-		await vi.advanceTimersByTimeAsync(60_000);
-		expect(bodies(server)).toEqual(['one', 'two']);
+		outbox.send(ID, 'a\0b\ud83dc🫖');
+		expect(shown()).toEqual(['a\ufffdb\ufffdc🫖 pending']);
+		await settled();
+		expect(bodies(server)).toEqual(['a\ufffdb\ufffdc🫖']);
+	});
+});
+
+describe('several', () => {
+	test('that came while another was under way go together, in order', async () => {
+		const server = new FakeServer();
+		const { outbox, shown, stored } = page(server);
+		await settled();
+		const answer = gate();
+		server.before = (name) => (name === 'send' ? answer.opened : undefined);
+		for (const body of numbers(4)) {
+			outbox.send(ID, body);
+			await settled();
+		}
+		answer.open();
+		await settled();
+		expect(server.calls.map(({ name }) => name).filter(isSending)).toEqual(['send', 'sendMany']);
+		expect(texts(server)).toEqual([['1'], ['2', '3', '4']]);
+		expect(bodies(server)).toEqual(numbers(4));
 		expect(shown()).toEqual([]);
+		expect(stored()).toBe(0);
+	});
+
+	test('go no more at once than the server takes', async () => {
+		const server = new FakeServer();
+		const { outbox } = page(server);
+		for (const body of numbers(2 * SEND_MANY_MAX + 1)) outbox.send(ID, body);
+		await settled();
+		await settled();
+		expect(requests(server).map(({ length }) => length)).toEqual([SEND_MANY_MAX, SEND_MANY_MAX, 1]);
+		expect(bodies(server)).toEqual(numbers(2 * SEND_MANY_MAX + 1));
+		expect(server.called('send')).toHaveLength(1);
+	});
+
+	test('go with no more text than one of the longest', async () => {
+		const server = new FakeServer();
+		const { outbox } = page(server);
+		const lengths = [2 * BODY_MAX, BODY_MAX, BODY_MAX, 1, 1, 3 * BODY_MAX, 1];
+		for (const length of lengths) outbox.send(ID, 'x'.repeat(length));
+		for (let i = 0; i < 5; i++) await settled();
+		expect(texts(server).map((some) => some.map(({ length }) => length))).toEqual([
+			[2 * BODY_MAX],
+			[BODY_MAX, BODY_MAX],
+			[1, 1],
+			[3 * BODY_MAX],
+			[1]
+		]);
+	});
+
+	test.each(['before', 'after'] as const)(
+		'are all tried again, with their ids, when the request failed %s its effect',
+		async (moment) => {
+			const server = new FakeServer();
+			const { outbox, shown, stored } = page(server);
+			let failures = 0;
+			server[moment] = (name) => {
+				if (name === 'sendMany' && failures++ < 3) throw new TypeError('Failed to fetch');
+			};
+			const ids = numbers(3).map((body) => outbox.send(ID, body));
+			await settled();
+			expect(shown()).toEqual(['1 pending', '2 pending', '3 pending']);
+			await vi.advanceTimersByTimeAsync(60_000);
+			expect(requests(server).map((inputs) => inputs.map(({ id }) => id))).toEqual(
+				Array<string[]>(4).fill(ids)
+			);
+			expect(bodies(server)).toEqual(numbers(3));
+			expect(shown()).toEqual([]);
+			expect(stored()).toBe(0);
+		}
+	);
+
+	test('have each their own outcome', async () => {
+		const server = new FakeServer();
+		const { outbox, shown, stored } = page(server);
+		server.refuses = ({ body }) => (body === '2' ? { reason: 'invalid_input' } : undefined);
+		for (const body of numbers(3)) outbox.send(ID, body);
+		await vi.advanceTimersByTimeAsync(60_000);
+		expect(texts(server)).toEqual([numbers(3)]);
+		expect(bodies(server)).toEqual(['1', '3']);
+		expect(outbox.of(ID)).toMatchObject([{ body: '2', state: 'failed', reason: 'invalid_input' }]);
+		expect(shown()).toHaveLength(1);
+		expect(stored()).toBe(1);
+	});
+
+	test('of which one is delayed wait from there on, and keep their order', async () => {
+		const server = new FakeServer();
+		const { outbox, shown } = page(server);
+		server.refuses = ({ body }) => {
+			if (body === '4') return { reason: 'not_allowed' };
+			return body > '1' ? { reason: 'server_busy', retryAfter: 1 } : undefined;
+		};
+		for (const body of numbers(5)) outbox.send(ID, body);
+		await settled();
+		expect(shown()).toEqual(['2 pending', '3 pending', '4 failed', '5 pending']);
+		await vi.advanceTimersByTimeAsync(60_000);
+		expect(texts(server)[1]).toEqual(['2', '3', '5']);
+		expect(texts(server).length).toBeLessThan(15);
+		server.refuses = () => undefined;
+		outbox.send(ID, '6');
+		await vi.advanceTimersByTimeAsync(60_000);
+		expect(bodies(server)).toEqual(['1', '2', '3', '5', '6']);
+		expect(shown()).toEqual(['4 failed']);
+	});
+
+	test('count as one failure, so that the next try is not long in coming', async () => {
+		const server = new FakeServer();
+		const { outbox } = page(server);
+		server.refuses = () => ({ reason: 'server_busy' });
+		for (const body of numbers(20)) outbox.send(ID, body);
+		await vi.advanceTimersByTimeAsync(500);
+		expect(requests(server)).toHaveLength(2);
+	});
+
+	test('are all tried again when the answer does not say what became of each', async () => {
+		const server = new FakeServer();
+		const { sendMany } = server.api.messages;
+		let short = true;
+		const { outbox, shown } = page(server, new Browser(), {
+			sendMany: async (inputs) => (await sendMany.mutate(inputs)).slice(0, short ? 1 : undefined)
+		});
+		for (const body of numbers(3)) outbox.send(ID, body);
+		await settled();
+		expect(shown()).toEqual(['2 pending', '3 pending']);
+		expect(requests(server)).toHaveLength(1);
+		short = false;
+		await vi.advanceTimersByTimeAsync(1000);
+		expect(bodies(server)).toEqual(numbers(3));
+		expect(shown()).toEqual([]);
+	});
+
+	test('go one by one where it is the request that is refused', async () => {
+		const server = new FakeServer();
+		const { outbox, shown } = page(server);
+		server.before = (name) => {
+			if (name === 'sendMany') throw refusal('too_long');
+		};
+		server.refuses = ({ body }) => (body === '2' ? { reason: 'too_long' } : undefined);
+		for (const body of numbers(4)) outbox.send(ID, body);
+		await settled();
+		await settled();
+		expect(texts(server)).toEqual([numbers(4), ['1'], ['2'], ['3'], ['4']]);
+		expect(bodies(server)).toEqual(['1', '3', '4']);
+		expect(shown()).toEqual(['2 failed']);
+	});
+
+	test('of which some arrive by the stream while the answer is lost', async () => {
+		const server = new FakeServer();
+		const { outbox, engine, shown, stored } = page(server);
+		await settled();
+		const lost = gate();
+		server.after = async (name) => {
+			if (name !== 'sendMany') return;
+			await lost.opened;
+			throw new TypeError('Failed to fetch');
+		};
+		for (const body of numbers(3)) outbox.send(ID, body);
+		await settled();
+		const delta = server.delta(0);
+		const changes = delta.changes.slice(0, 2);
+		engine.receive({ type: 'conversation.advanced', delta: { ...delta, version: 2, changes } });
+		expect(shown()).toEqual(['3 pending']);
+		server.after = () => {};
+		lost.open();
+		await vi.advanceTimersByTimeAsync(1000);
+		expect(texts(server)).toEqual([numbers(3), ['3']]);
+		expect(shown()).toEqual([]);
+		expect(stored()).toBe(0);
+	});
+
+	test('cannot be discarded while they are under way', async () => {
+		const server = new FakeServer();
+		const { outbox, shown } = page(server);
+		const answer = gate();
+		server.before = (name) => (isSending(name) ? answer.opened : undefined);
+		const ids = numbers(3).map((body) => outbox.send(ID, body));
+		await settled();
+		for (const id of ids) outbox.discard(id);
+		expect(shown()).toHaveLength(3);
+		answer.open();
+		await settled();
+		expect(bodies(server)).toEqual(numbers(3));
+	});
+
+	test('of two conversations do not wait for each other', async () => {
+		const server = new FakeServer();
+		const { outbox } = page(server);
+		server.refuses = ({ conversationId }) =>
+			conversationId === OTHER ? { reason: 'server_busy' } : undefined;
+		for (const body of numbers(3)) {
+			outbox.send(OTHER, body);
+			outbox.send(ID, body);
+		}
+		await settled();
+		expect(bodies(server)).toEqual(numbers(3));
+		expect(outbox.of(OTHER)).toHaveLength(3);
+		server.refuses = () => undefined;
+		await vi.advanceTimersByTimeAsync(1000);
+		expect(bodies(server)).toEqual([...numbers(3), ...numbers(3)]);
 	});
 });
 
@@ -274,7 +486,7 @@ describe('a try that fails', () => {
 		const { outbox, shown } = page(server);
 		let limited = true;
 		server.before = (name) => {
-			if (name === 'send' && limited) throw refusal('sending_too_fast', { retryAfter: 7 });
+			if (isSending(name) && limited) throw refusal('sending_too_fast', { retryAfter: 7 });
 		};
 		outbox.send(ID, 'one');
 		outbox.send(ID, 'two');
@@ -282,11 +494,93 @@ describe('a try that fails', () => {
 		limited = false;
 		outbox.kick();
 		await vi.advanceTimersByTimeAsync(6999);
-		expect(server.called('send')).toHaveLength(1);
+		expect(texts(server)).toEqual([['one', 'two']]);
 		expect(shown()).toEqual(['one pending', 'two pending']);
 		expect(outbox.slowedUntil).toBe(Date.now() + 1);
 		await vi.advanceTimersByTimeAsync(1);
 		expect(bodies(server)).toEqual(['one', 'two']);
+		expect(outbox.slowedUntil).toBeNull();
+	});
+
+	test('by the limit is one pause for all conversations, as long as the longest', async () => {
+		const server = new FakeServer();
+		const { outbox } = page(server);
+		const from = Date.now();
+		const end = from + 7000;
+		server.refuses = ({ conversationId }) => ({
+			reason: 'sending_too_fast',
+			retryAfter: conversationId === ID ? 7 : 3
+		});
+		outbox.send(ID, 'one');
+		outbox.send(OTHER, 'two');
+		await settled();
+		expect(outbox.slowedUntil).toBe(end);
+		await vi.advanceTimersByTimeAsync(6999);
+		expect(texts(server)).toEqual([['one'], ['two']]);
+		expect(outbox.slowedUntil).toBe(end);
+
+		// It lasts until all of them have got through: nothing flickers while they try.
+		const answers = { [ID]: gate(), [OTHER]: gate() };
+		server.refuses = () => undefined;
+		server.before = (name) => {
+			const last = server.calls.at(-1)?.input as SendInput;
+			return name === 'send' ? answers[last.conversationId]?.opened : undefined;
+		};
+		await vi.advanceTimersByTimeAsync(1);
+		expect(requests(server)).toHaveLength(4);
+		expect(outbox.slowedUntil).toBe(end);
+		answers[ID]?.open();
+		await settled();
+		expect(bodies(server)).toEqual(['one']);
+		expect(outbox.slowedUntil).not.toBeNull();
+		answers[OTHER]?.open();
+		await settled();
+		expect(bodies(server)).toEqual(['one', 'two']);
+		expect(outbox.slowedUntil).toBeNull();
+	});
+
+	test('by the limit is over for who has nothing left to send', async () => {
+		const server = new FakeServer();
+		const first = page(server);
+		const second = page(server, first.browser, { locks: null });
+		server.refuses = () => ({ reason: 'sending_too_fast', retryAfter: 7 });
+		first.outbox.send(ID, 'one');
+		await settled();
+		expect(first.outbox.slowedUntil).not.toBeNull();
+		server.refuses = () => undefined;
+		second.outbox.kick();
+		await settled();
+		expect(bodies(server)).toEqual(['one']);
+		await vi.advanceTimersByTimeAsync(7000);
+		expect(first.outbox.slowedUntil).toBeNull();
+		expect(texts(server)).toEqual([['one'], ['one']]);
+	});
+
+	test('by the limit is over when the next try fails by something else', async () => {
+		const server = new FakeServer();
+		const { outbox } = page(server);
+		server.refuses = () => ({ reason: 'sending_too_fast', retryAfter: 7 });
+		outbox.send(ID, 'one');
+		await settled();
+		server.refuses = () => ({ reason: 'server_busy' });
+		await vi.advanceTimersByTimeAsync(7000);
+		expect(texts(server)).toEqual([['one'], ['one']]);
+		expect(outbox.slowedUntil).toBeNull();
+	});
+
+	test('by the limit after some of them have been sent delays the others alone', async () => {
+		const server = new FakeServer();
+		const { outbox, shown } = page(server);
+		server.refuses = ({ body }) =>
+			body > '2' ? { reason: 'sending_too_fast', retryAfter: 1 } : undefined;
+		for (const body of numbers(4)) outbox.send(ID, body);
+		await settled();
+		expect(shown()).toEqual(['3 pending', '4 pending']);
+		expect(outbox.slowedUntil).toBe(Date.now() + 1000);
+		server.refuses = () => undefined;
+		await vi.advanceTimersByTimeAsync(1000);
+		expect(texts(server)).toEqual([numbers(4), ['3', '4']]);
+		expect(bodies(server)).toEqual(numbers(4));
 		expect(outbox.slowedUntil).toBeNull();
 	});
 
@@ -295,15 +589,12 @@ describe('a try that fails', () => {
 		async (reason) => {
 			const server = new FakeServer();
 			const { outbox, shown, stored } = page(server);
-			let refused = false;
-			server.before = (name) => {
-				if (name !== 'send' || refused) return;
-				refused = true;
-				throw refusal(reason);
-			};
+			server.refuses = ({ body }) => (body === 'bad' ? { reason } : undefined);
 			const id = outbox.send(ID, 'bad');
+			await settled();
 			outbox.send(ID, 'good');
 			await vi.advanceTimersByTimeAsync(60_000);
+			expect(texts(server)).toEqual([['bad'], ['good']]);
 			expect(bodies(server)).toEqual(['good']);
 			expect(outbox.of(ID)).toMatchObject([{ body: 'bad', state: 'failed', reason }]);
 			expect(stored()).toBe(1);
@@ -337,13 +628,14 @@ describe('a try that fails', () => {
 });
 
 describe('a reload', () => {
-	test('loses nothing and doubles nothing, at whichever moment', async () => {
+	test.each(['alone', 'together'])('loses and doubles nothing of what goes %s', async (how) => {
 		for (const moment of ['before', 'after'] as const) {
 			const server = new FakeServer();
 			const { outbox, stop, browser } = page(server);
 			const never = gate();
-			server[moment] = (name) => (name === 'send' ? never.opened : undefined);
+			server[moment] = (name) => (isSending(name) ? never.opened : undefined);
 			outbox.send(ID, 'one');
+			if (how === 'alone') await settled();
 			outbox.send(ID, 'two');
 			await settled();
 			stop();

@@ -2,12 +2,15 @@
  * What the viewer has sent and the server has not yet confirmed.
  *
  * An outgoing message is
- * - pending: stored on the device and shown. It is tried in order, one at a time per conversation,
- *   again and again for a day: no network, a busy server and a limit on sending only delay it;
+ * - pending: stored on the device and shown. It is tried in order, again and again for a day: no
+ *   network, a busy server and a limit on sending only delay it, and all after it in its conversation;
  * - failed: the server refuses it for good, or the day is over. It waits for `retry` or `discard`,
  *   and holds up none of those after it;
  * - gone from here: the message itself has arrived, by the answer or by the stream, whichever was
  *   first, and takes its place on the screen in the same frame.
+ *
+ * A conversation has one request under way at a time. What is new goes at once and alone; what has
+ * come together meanwhile, or without a network, goes in the next one, each with its own outcome.
  *
  * The id makes any repetition harmless, so nothing here has to know whether a try that ended without
  * an answer had its effect. Tabs show each other's messages; a lock per conversation lets one of
@@ -20,7 +23,8 @@ import { backoff, type Random } from '#lib/client/sync/backoff.ts';
 import type { ReplicaStore } from '#lib/client/sync/store.svelte.ts';
 import type { ErrorCode } from '#lib/shared/errors.ts';
 import type { ConversationDelta } from '#lib/shared/events.ts';
-import type { MessageView, SendInput } from '#lib/shared/messages.ts';
+import type { MessageView, SEND_MANY_MAX, SendInput, SendOutcome } from '#lib/shared/messages.ts';
+import { storable } from '#lib/shared/text.ts';
 import { OutboxStorage, type OutgoingMessage } from './outbox-storage.ts';
 import { browserStorage } from './storage.ts';
 
@@ -28,16 +32,39 @@ export type { OutgoingMessage } from './outbox-storage.ts';
 
 /** How long a message is tried before somebody has to decide. */
 const TRY_FOR_MS = 24 * 60 * 60 * 1000;
+/** Messages in one request. */
+const TOGETHER_MAX: typeof SEND_MANY_MAX = 50;
+/** Their text in UTF-16 units, as the longest message alone may have: it comes through in that time. */
+const TOGETHER_LENGTH_MAX = 16_000;
 /** When the server says 'too fast' without saying for how long. */
 const SLOW_DOWN_SECONDS = 5;
 /** A message that another tab has sent is on its way here by the stream: shown so long meanwhile. */
 const ARRIVES_WITHIN_MS = 3000;
 const NONE: readonly OutgoingMessage[] = [];
 
+interface Refusal {
+	reason: ErrorCode | 'network';
+	/** Seconds. */
+	retryAfter?: number;
+}
+type Outcome = { delta: ConversationDelta } | { error: Refusal };
+/** For which the server has not said what became of it. */
+const NO_ANSWER: Outcome = { error: { reason: 'internal' } };
+const DELAYS: ReadonlySet<string> = new Set<Refusal['reason']>([
+	'network',
+	'internal',
+	'server_busy',
+	'sending_too_fast',
+	'too_many_attempts',
+	'not_signed_in'
+]);
+
 export interface OutboxOptions {
 	personId: string;
 	store: ReplicaStore;
 	send: (input: SendInput) => Promise<ConversationDelta>;
+	/** Answers each in its place. */
+	sendMany: (inputs: SendInput[]) => Promise<SendOutcome[]>;
 	/** Takes the answer into the replica. */
 	absorb: (delta: ConversationDelta) => void;
 	storage?: Storage | null;
@@ -54,10 +81,12 @@ export class Outbox {
 	readonly #locks: Pick<LockManager, 'request'> | null;
 	readonly #random: Random;
 	#entries: ReadonlyMap<string, readonly OutgoingMessage[]> = $state.raw(new Map());
-	#slowedUntil = $state(0);
+	/** Conversations that were told to slow down and have not got through since, and until when. */
+	#slowed: ReadonlyMap<string, number> = $state.raw(new Map());
 	#keeps = $state(true);
 
 	#running = false;
+	#togetherMax: number = TOGETHER_MAX;
 	readonly #draining = new Set<string>();
 	readonly #inFlight = new Set<string>();
 	/** Confirmed, and shown until the message itself is: id → version of the answer. */
@@ -90,9 +119,12 @@ export class Outbox {
 		return [...this.#entries.values()].reduce((count, entries) => count + entries.length, 0);
 	}
 
-	/** The server asked to slow down: until when (milliseconds since the epoch), or null. */
+	/**
+	 * The server asked to slow down: until when (milliseconds since the epoch), or null. The one limit
+	 * is for all conversations. It stays, although in the past, while the try after it is under way.
+	 */
 	get slowedUntil(): number | null {
-		return this.#slowedUntil || null;
+		return this.#slowed.size > 0 ? Math.max(...this.#slowed.values()) : null;
 	}
 
 	/** Shows the message at once and sends it as soon as it can be. Returns its id. */
@@ -101,7 +133,7 @@ export class Outbox {
 		const entry: OutgoingMessage = {
 			id,
 			conversationId,
-			body,
+			body: storable(body),
 			createdAt: Date.now(),
 			state: 'pending'
 		};
@@ -159,6 +191,7 @@ export class Outbox {
 			tabs?.removeEventListener('storage', onStorage);
 			for (const timer of this.#timers.values()) clearTimeout(timer);
 			this.#timers.clear();
+			this.#slowed = new Map();
 		};
 	}
 
@@ -177,7 +210,9 @@ export class Outbox {
 	/** Sends what is pending in a conversation, unless that is under way or has to wait. */
 	#drain(conversationId: string): void {
 		if (!this.#running || this.#draining.has(conversationId)) return;
-		if (this.#timers.has(conversationId) || !this.#head(conversationId)) return;
+		if (this.#timers.has(conversationId)) return;
+		// Another tab may have sent what this one was told to wait with.
+		if (!this.#hasWaiting(conversationId)) return this.#slowDown(conversationId, null);
 		this.#draining.add(conversationId);
 		const sendAll = () => this.#sendAll(conversationId);
 		const name = `tertulia.outbox.${this.#options.personId}.${conversationId}`;
@@ -190,70 +225,114 @@ export class Outbox {
 	}
 
 	async #sendAll(conversationId: string): Promise<void> {
-		for (;;) {
-			const entry = this.#head(conversationId);
-			if (!entry || !this.#running) return;
-			if (this.#storage.isTakenElsewhere(entry.id)) {
-				this.#takenElsewhere(entry.id);
-				continue;
-			}
-			if (Date.now() - entry.createdAt > TRY_FOR_MS) {
-				this.#fail(entry);
-				continue;
-			}
-			const slowed = this.#slowedUntil - Date.now();
+		while (this.#running) {
+			const batch = this.#nextOf(conversationId);
+			if (batch.length === 0) return this.#slowDown(conversationId, null);
+			const slowed = (this.slowedUntil ?? 0) - Date.now();
 			if (slowed > 0) return this.#waitFor(conversationId, slowed);
-			this.#slowedUntil = 0;
-			if (!(await this.#try(entry))) return;
+			if (!(await this.#try(conversationId, batch))) return;
 		}
 	}
 
-	/** False when there is no use in trying the next one now. */
-	async #try({ id, conversationId, body }: OutgoingMessage): Promise<boolean> {
-		this.#inFlight.add(id);
+	/** Those that go in one request, in order. */
+	#nextOf(conversationId: string): OutgoingMessage[] {
+		const batch: OutgoingMessage[] = [];
+		let length = 0;
+		for (const entry of this.of(conversationId)) {
+			if (!this.#isWaiting(entry)) continue;
+			if (this.#storage.isTakenElsewhere(entry.id)) this.#takenElsewhere(entry.id);
+			else if (Date.now() - entry.createdAt > TRY_FOR_MS) this.#fail(entry);
+			else {
+				length += entry.body.length;
+				if (batch.length > 0 && length > TOGETHER_LENGTH_MAX) break;
+				if (batch.push(entry) === this.#togetherMax) break;
+			}
+		}
+		return batch;
+	}
+
+	/** False when there is no use in trying the next ones now. */
+	async #try(conversationId: string, batch: OutgoingMessage[]): Promise<boolean> {
+		for (const { id } of batch) this.#inFlight.add(id);
 		try {
-			const delta = await this.#options.send({ id, conversationId, body });
-			this.#failures.delete(conversationId);
-			this.#confirmed.set(id, delta.version);
-			this.#options.absorb(delta);
-			this.#dropConfirmed();
-			this.#storage.remove(id);
-			return true;
-		} catch (error) {
-			return this.#refused(id, conversationId, error);
+			const outcomes = await this.#ask(batch);
+			if (outcomes === null) return true;
+			const delay = this.#conclude(conversationId, batch, outcomes);
+			this.#slowDown(conversationId, null);
+			if (delay) this.#postpone(conversationId, delay);
+			return delay === undefined;
 		} finally {
-			this.#inFlight.delete(id);
+			for (const { id } of batch) this.#inFlight.delete(id);
 		}
 	}
 
-	#refused(id: string, conversationId: string, error: unknown): boolean {
-		const reason = errorReason(error);
-		switch (reason) {
-			case 'network':
-			case 'internal':
-			case 'server_busy': {
-				const failures = (this.#failures.get(conversationId) ?? 0) + 1;
-				this.#failures.set(conversationId, failures);
-				this.#waitFor(conversationId, backoff(failures, this.#random));
-				return false;
-			}
-			case 'sending_too_fast':
-			case 'too_many_attempts': {
-				const seconds = errorDetails(error).retryAfter ?? SLOW_DOWN_SECONDS;
-				this.#slowedUntil = Date.now() + seconds * 1000;
-				this.#waitFor(conversationId, seconds * 1000);
-				return false;
-			}
-			// It waits, on the device, for the same person to come back.
-			case 'not_signed_in':
-				this.#running = false;
-				return false;
-			default: {
-				const entry = this.#find(id);
-				if (entry) this.#fail(entry, reason);
-				return true;
-			}
+	/** Each one's outcome, in its place; null when the server has looked at none of them. */
+	async #ask(batch: OutgoingMessage[]): Promise<Outcome[] | null> {
+		const inputs = batch.map(({ id, conversationId, body }) => ({ id, conversationId, body }));
+		const [first, ...others] = inputs;
+		try {
+			if (!first || others.length > 0) return await this.#options.sendMany(inputs);
+			return [{ delta: await this.#options.send(first) }];
+		} catch (cause) {
+			const error: Refusal = { ...errorDetails(cause), reason: errorReason(cause) };
+			if (others.length === 0 || !isFinal(error)) return inputs.map(() => ({ error }));
+			// It is the request that is refused, which says nothing of any message: each goes alone now.
+			this.#togetherMax = 1;
+			return null;
 		}
+	}
+
+	/** What holds up those that are not settled by it, if anything does. */
+	#conclude(
+		conversationId: string,
+		batch: OutgoingMessage[],
+		outcomes: Outcome[]
+	): Refusal | undefined {
+		let delay: Refusal | undefined;
+		for (const [i, { id }] of batch.entries()) {
+			const outcome = outcomes[i] ?? NO_ANSWER;
+			if ('delta' in outcome) this.#confirm(id, outcome.delta);
+			else if (isFinal(outcome.error)) {
+				const entry = this.#find(id);
+				if (entry) this.#fail(entry, outcome.error.reason);
+			} else {
+				delay ??= outcome.error;
+				continue;
+			}
+			this.#failures.delete(conversationId);
+		}
+		return delay;
+	}
+
+	#confirm(id: string, delta: ConversationDelta): void {
+		this.#confirmed.set(id, delta.version);
+		this.#options.absorb(delta);
+		this.#dropConfirmed();
+		this.#storage.remove(id);
+	}
+
+	/** Comes back when it makes sense. */
+	#postpone(conversationId: string, { reason, retryAfter = SLOW_DOWN_SECONDS }: Refusal): void {
+		if (reason === 'sending_too_fast' || reason === 'too_many_attempts') {
+			this.#slowDown(conversationId, Date.now() + retryAfter * 1000);
+			return this.#waitFor(conversationId, retryAfter * 1000);
+		}
+		if (reason === 'not_signed_in') {
+			// It waits, on the device, for the same person to come back.
+			this.#running = false;
+			return;
+		}
+		const failures = (this.#failures.get(conversationId) ?? 0) + 1;
+		this.#failures.set(conversationId, failures);
+		this.#waitFor(conversationId, backoff(failures, this.#random));
+	}
+
+	#slowDown(conversationId: string, until: number | null): void {
+		if (until === null && !this.#slowed.has(conversationId)) return;
+		const slowed = new Map(this.#slowed);
+		if (until === null) slowed.delete(conversationId);
+		else slowed.set(conversationId, until);
+		this.#slowed = slowed;
 	}
 
 	#fail(entry: OutgoingMessage, reason?: ErrorCode): void {
@@ -312,10 +391,12 @@ export class Outbox {
 		setTimeout(() => this.#remove(id), ARRIVES_WITHIN_MS);
 	}
 
-	#head(conversationId: string): OutgoingMessage | undefined {
-		return this.of(conversationId).find(
-			({ id, state }) => state === 'pending' && !this.#confirmed.has(id)
-		);
+	#hasWaiting(conversationId: string): boolean {
+		return this.of(conversationId).some((entry) => this.#isWaiting(entry));
+	}
+
+	#isWaiting({ id, state }: OutgoingMessage): boolean {
+		return state === 'pending' && !this.#confirmed.has(id);
 	}
 
 	#find(id: string): OutgoingMessage | undefined {
@@ -343,3 +424,7 @@ export class Outbox {
 		this.#entries = entries;
 	}
 }
+
+/** Whatever does not only delay. */
+const isFinal = (refusal: Refusal): refusal is Refusal & { reason: ErrorCode } =>
+	!DELAYS.has(refusal.reason);

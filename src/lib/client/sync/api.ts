@@ -1,6 +1,6 @@
 import type { ConversationOpening, MemberList } from '#lib/shared/conversations.ts';
 import type { ConversationDelta } from '#lib/shared/events.ts';
-import type { MessagePage, PageInput, SendInput } from '#lib/shared/messages.ts';
+import type { MessagePage, PageInput, SendInput, SendOutcome } from '#lib/shared/messages.ts';
 import type { SinceInput, SyncAnswer } from '#lib/shared/sync.ts';
 
 interface Query<Input, Output> {
@@ -19,6 +19,7 @@ export interface Api {
 	sync: { since: Mutation<SinceInput, SyncAnswer> };
 	messages: {
 		send: Mutation<SendInput, ConversationDelta>;
+		sendMany: Mutation<SendInput[], SendOutcome[]>;
 		page: Query<PageInput, MessagePage>;
 	};
 	conversations: {

@@ -2,7 +2,14 @@
 import type { ConversationSnapshot, MemberView } from '#lib/shared/conversations.ts';
 import type { ErrorCode, ErrorDetails } from '#lib/shared/errors.ts';
 import type { ConversationChange, ConversationDelta, StreamEvent } from '#lib/shared/events.ts';
-import type { MessagePage, MessageView, PageInput, SendInput } from '#lib/shared/messages.ts';
+import {
+	SEND_MANY_MAX,
+	type MessagePage,
+	type MessageView,
+	type PageInput,
+	type SendInput,
+	type SendOutcome
+} from '#lib/shared/messages.ts';
 import type { SinceInput, SyncAnswer } from '#lib/shared/sync.ts';
 import type { Api } from './api.ts';
 import type { EventSourceLike } from './stream.ts';
@@ -39,7 +46,7 @@ export function refusal(reason: ErrorCode, details: ErrorDetails = {}): Error {
 	return Object.assign(new Error(reason), { data: { reason, ...details } });
 }
 
-type Procedure = 'since' | 'send' | 'page' | 'markRead' | 'members';
+type Procedure = 'since' | 'send' | 'sendMany' | 'page' | 'markRead' | 'members';
 
 export class FakeServer {
 	version = 0;
@@ -53,6 +60,9 @@ export class FakeServer {
 	before: (name: Procedure) => unknown = () => {};
 	/** What stands between the effect and its answer. */
 	after: (name: Procedure) => unknown = () => {};
+	/** What is said of a message instead of sending it. */
+	refuses: (input: SendInput) => (ErrorDetails & { reason: ErrorCode }) | undefined = () =>
+		undefined;
 	resetPast = 200;
 	/** Hears every event as it happens. */
 	told: (event: StreamEvent) => void = () => {};
@@ -145,7 +155,10 @@ export class FakeServer {
 		};
 	}
 
-	#send({ id, body }: SendInput): ConversationDelta {
+	#send(input: SendInput): ConversationDelta {
+		const { id, body } = input;
+		const refused = this.refuses(input);
+		if (refused) throw refusal(refused.reason, refused);
 		let message = this.messages.find((one) => one.id === id);
 		if (!message) {
 			this.post(VIEWER.id, id, body);
@@ -159,6 +172,14 @@ export class FakeServer {
 			version,
 			changes: [{ type: 'message.changed', message }]
 		};
+	}
+
+	#sendMany(inputs: SendInput[]): SendOutcome[] {
+		if (inputs.length > SEND_MANY_MAX) throw refusal('invalid_input');
+		return inputs.map((input) => {
+			const error = this.refuses(input);
+			return error ? { error } : { delta: this.#send(input) };
+		});
 	}
 
 	async #call<Output>(name: Procedure, input: unknown, effect: () => Output) {
@@ -178,6 +199,9 @@ export class FakeServer {
 		sync: { since: { mutate: (input) => this.#call('since', input, () => this.since(input)) } },
 		messages: {
 			send: { mutate: (input) => this.#call('send', input, () => this.#send(input)) },
+			sendMany: {
+				mutate: (inputs) => this.#call('sendMany', inputs, () => this.#sendMany(inputs))
+			},
 			page: { query: (input) => this.#call('page', input, () => this.page(input)) }
 		},
 		conversations: {
