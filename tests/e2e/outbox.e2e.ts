@@ -100,6 +100,24 @@ describe('what is sent', () => {
 		60_000 + MESSAGES * 3000
 	);
 
+	test('goes in one request when it has waited', async () => {
+		const [ana, bruno] = await pair(stage, 'Waited');
+		const said = numbered('ana', 12);
+		const answered: string[] = [];
+		await ana.page.route(SEND, (route) => route.abort());
+		await ana.say(...said);
+		await ana.message('ana 12').getByText(en.message.pending).waitFor();
+		ana.page.on('response', (response) => {
+			const { pathname } = new URL(response.url());
+			if (pathname.startsWith('/trpc/messages.send')) answered.push(pathname);
+		});
+		await ana.page.unroute(SEND);
+		await bruno.sees('ana 12');
+		await eventually(() => ana.timeline.getByText(en.message.pending).count()).toBe(0);
+		for (const screen of [ana, bruno]) expect(await screen.said()).toEqual(['Before.', ...said]);
+		expect(answered).toEqual(['/trpc/messages.sendMany']);
+	});
+
 	test('survives the end of the session, and waits for the same person', async () => {
 		const [ana, bruno] = await pair(stage, 'Waiting');
 		const { path, conversationId } = ana;

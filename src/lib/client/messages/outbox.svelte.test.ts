@@ -463,6 +463,22 @@ describe('a try that fails', () => {
 		expect(bodies(server)).toEqual(['Hello']);
 	});
 
+	test('after one that got through is repeated soon again', async () => {
+		const server = new FakeServer();
+		const { outbox } = page(server);
+		const fail = () => ({ reason: 'server_busy' as const });
+		server.refuses = fail;
+		outbox.send(ID, 'one');
+		await vi.advanceTimersByTimeAsync(60_000);
+		server.refuses = ({ body }) => (body === 'two' ? fail() : undefined);
+		outbox.send(ID, 'two');
+		while (server.messages.length === 0) await vi.advanceTimersByTimeAsync(100);
+		expect(bodies(server)).toEqual(['one']);
+		const tries = requests(server).length;
+		await vi.advanceTimersByTimeAsync(500);
+		expect(requests(server)).toHaveLength(tries + 1);
+	});
+
 	test('for a day is one too many', async () => {
 		const server = new FakeServer();
 		const { outbox, shown } = page(server);
@@ -520,20 +536,20 @@ describe('a try that fails', () => {
 		expect(outbox.slowedUntil).toBe(end);
 
 		// It lasts until all of them have got through: nothing flickers while they try.
-		const answers = { [ID]: gate(), [OTHER]: gate() };
+		const answers = new Map([ID, OTHER].map((id) => [id, gate()]));
 		server.refuses = () => undefined;
 		server.before = (name) => {
 			const last = server.calls.at(-1)?.input as SendInput;
-			return name === 'send' ? answers[last.conversationId]?.opened : undefined;
+			return name === 'send' ? answers.get(last.conversationId)?.opened : undefined;
 		};
 		await vi.advanceTimersByTimeAsync(1);
 		expect(requests(server)).toHaveLength(4);
 		expect(outbox.slowedUntil).toBe(end);
-		answers[ID]?.open();
+		answers.get(ID)?.open();
 		await settled();
 		expect(bodies(server)).toEqual(['one']);
 		expect(outbox.slowedUntil).not.toBeNull();
-		answers[OTHER]?.open();
+		answers.get(OTHER)?.open();
 		await settled();
 		expect(bodies(server)).toEqual(['one', 'two']);
 		expect(outbox.slowedUntil).toBeNull();
@@ -565,6 +581,16 @@ describe('a try that fails', () => {
 		server.refuses = () => ({ reason: 'server_busy' });
 		await vi.advanceTimersByTimeAsync(7000);
 		expect(texts(server)).toEqual([['one'], ['one']]);
+		expect(outbox.slowedUntil).toBeNull();
+	});
+
+	test('by the limit is no pause for a page that has stopped', async () => {
+		const server = new FakeServer();
+		const { outbox, stop } = page(server);
+		server.refuses = () => ({ reason: 'sending_too_fast', retryAfter: 7 });
+		outbox.send(ID, 'one');
+		await settled();
+		stop();
 		expect(outbox.slowedUntil).toBeNull();
 	});
 
@@ -740,6 +766,27 @@ describe('two tabs', () => {
 		second.outbox.discard(id);
 		await settled();
 		expect(first.shown()).toEqual([]);
+	});
+
+	test('do not send what the other has sent, although they have not heard of it', async () => {
+		const server = new FakeServer();
+		const first = page(server);
+		server.before = (name) => {
+			if (isSending(name)) throw new TypeError('Failed to fetch');
+		};
+		for (const body of numbers(2)) first.outbox.send(ID, body);
+		await settled();
+		const second = page(server, first.browser, { tabs: null });
+		expect(second.shown()).toEqual(['1 pending', '2 pending']);
+		await settled();
+		server.before = () => {};
+		first.outbox.kick();
+		await settled();
+		expect(bodies(server)).toEqual(numbers(2));
+		const before = requests(server).length;
+		second.outbox.kick();
+		await settled();
+		expect(requests(server)).toHaveLength(before);
 	});
 
 	test('send what the other leaves behind when it is closed', async () => {

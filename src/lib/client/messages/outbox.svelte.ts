@@ -227,7 +227,7 @@ export class Outbox {
 	async #sendAll(conversationId: string): Promise<void> {
 		while (this.#running) {
 			const batch = this.#nextOf(conversationId);
-			if (batch.length === 0) return this.#slowDown(conversationId, null);
+			if (batch.length === 0) return;
 			const slowed = (this.slowedUntil ?? 0) - Date.now();
 			if (slowed > 0) return this.#waitFor(conversationId, slowed);
 			if (!(await this.#try(conversationId, batch))) return;
