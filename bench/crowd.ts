@@ -59,7 +59,7 @@ async function lookUp(): Promise<string[]> {
 		}
 	});
 	await close();
-	return people.map(({ id }) => JSON.stringify({ conversations: known.get(id) }));
+	return people.map(({ id }) => JSON.stringify({ conversations: known.get(id), personVersion: 1 }));
 }
 
 function say(answer: object): void {

@@ -12,7 +12,8 @@ const BUFFER = 256 * 1024;
 
 let heard = BEGINNING;
 const source: ChangeSource = {
-	standing: async () => ({ version: 1, conversations: [{ id: ROOM, version: heard }] }),
+	standing: async () => ({ version: 1, conversations: [ROOM] }),
+	memberVersions: async () => [{ id: ROOM, version: heard }],
 	conversationDeltas: async () => [],
 	personDeltas: async () => [],
 	conversationVersions: async () => [],

@@ -8,7 +8,9 @@ export const DELTA_MAX = 200;
 
 export const sinceInput = z.object({
 	/** What the client knows: conversation id → version. Left out ones come as snapshots. */
-	conversations: z.record(z.uuid(), z.number().int().min(0))
+	conversations: z.record(z.uuid(), z.number().int().min(0)),
+	/** How far it knows the person's own line; without it all read positions are told. */
+	personVersion: z.number().int().min(0).optional()
 });
 export type SinceInput = z.infer<typeof sinceInput>;
 
@@ -30,7 +32,7 @@ export const syncAnswer = z.object({
 	reset: z.array(z.uuid()),
 	/** Named by the client and not the viewer's (any more). */
 	gone: z.array(z.uuid()),
-	/** Own read positions in all conversations that are known and not in `snapshots`. */
+	/** Own read positions that moved since `personVersion`, in conversations that are known. */
 	readSeqs: z.record(z.uuid(), z.number().int()),
 	people: z.array(personView)
 });

@@ -128,7 +128,11 @@ export class SyncEngine {
 			const covered = new Set([...this.#held.values()].flat());
 			const asked = this.#store.replica;
 			try {
-				const answer = await this.#options.since({ conversations: knownVersions(asked) });
+				const { personVersion } = asked;
+				const answer = await this.#options.since({
+					conversations: knownVersions(asked),
+					personVersion
+				});
 				this.#apply(answer, asked, covered);
 			} catch {
 				// Whatever it was, only asking again can help; the end of the session stops us.

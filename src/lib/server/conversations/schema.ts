@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import {
 	bigint,
 	index,
@@ -58,7 +59,11 @@ export const member = pgTable(
 	},
 	(t) => [
 		primaryKey({ columns: [t.conversationId, t.personId] }),
-		index('member_person_idx').on(t.personId, t.personVersion)
+		index('member_person_idx').on(t.personId, t.personVersion),
+		// Somebody's conversations from a few pages, however scattered their rows are.
+		index('member_of_idx')
+			.on(t.personId, t.conversationId)
+			.where(sql`left_at is null`)
 	]
 );
 

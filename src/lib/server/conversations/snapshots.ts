@@ -24,19 +24,20 @@ export async function opening(
 	const [snapshot] = await snapshotsOf(
 		sql,
 		viewerId,
-		await ownConversations(sql, viewerId, conversationId)
+		await ownConversations(sql, viewerId, [conversationId])
 	);
 	if (!snapshot) throw notFound();
 	return { snapshot, people: await peopleById(orm, peopleIn([snapshot])) };
 }
 
-/** All that the viewer is a member of, or one of them. */
-export function ownConversations(sql: Sql, viewerId: string, conversationId?: string) {
+/** Those of the conversations that the viewer is a member of. */
+export function ownConversations(sql: Sql, viewerId: string, ids: string[]) {
 	return sql<OwnConversation[]>`
 		select ${conversationColumns(sql)}, v.role, v.read_seq
-		from member v cross join lateral ${conversationOf(sql, 'v')} c
-		where v.person_id = ${viewerId} and v.left_at is null
-		${conversationId === undefined ? sql`` : sql`and c.id = ${conversationId}`}`;
+		from unnest(${ids}::uuid[]) as k(id)
+		join member v on v.conversation_id = k.id and v.person_id = ${viewerId}
+		cross join lateral ${conversationOf(sql, 'v')} c
+		where v.left_at is null`;
 }
 
 export async function snapshotsOf(

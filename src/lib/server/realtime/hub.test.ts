@@ -16,8 +16,10 @@ class FakeTables implements ChangeSource {
 	personDeltas: ChangeSource['personDeltas'] = async () => [];
 
 	async standing(personId: string) {
-		const conversations = this.members.has(personId) ? [{ id: GROUP, version: this.version }] : [];
-		return { version: 4, conversations };
+		return { version: 4, conversations: this.members.has(personId) ? [GROUP] : [] };
+	}
+	async memberVersions(personId: string, ids: string[]) {
+		return this.members.has(personId) ? ids.map((id) => ({ id, version: this.version })) : [];
 	}
 	async conversationDeltas(): Promise<Told<ConversationChange>[]> {
 		return [];

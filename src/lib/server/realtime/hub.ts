@@ -16,6 +16,8 @@ import type { Stream } from './stream.ts';
 export interface ChangeSource {
 	/** What a person may hear; null when the session is not valid (any more). */
 	standing(personId: string, sessionId: string): Promise<Standing | null>;
+	/** Where those of the conversations stand of which the person is a member at that moment. */
+	memberVersions(personId: string, ids: string[]): Promise<Position[]>;
 	/** What changed since; null in place of changes where that is too much to tell. */
 	conversationDeltas(from: Position[]): Promise<Told<ConversationChange>[]>;
 	personDeltas(from: Position[]): Promise<Told<PersonChange>[]>;
@@ -27,7 +29,15 @@ export interface ChangeSource {
 
 export interface Standing {
 	version: number;
-	conversations: Position[];
+	conversations: string[];
+}
+
+/** A standing as the streams of this process have been told it. */
+export interface HeardStanding {
+	version: number;
+	conversations: ReadonlySet<string>;
+	/** The version of a conversation, or null where nobody listens or there is more to tell. */
+	toldTo(conversationId: string): number | null;
 }
 
 export interface Position {
@@ -77,6 +87,8 @@ const tellConversation: Telling<ConversationChange> = (conversationId, base, ver
 class Feed<Change> {
 	readonly id: string;
 	readonly streams = new Set<Stream>();
+	/** Openings that wait for where the line stands: it has to go on hearing for them. */
+	holds = 0;
 	/** Null until the tables have been asked where the line stands. */
 	cursor: number | null = null;
 	/** The newest version heard of. */
@@ -229,18 +241,72 @@ export class Hub {
 				if (!standing) return this.#cut(stream);
 				if (state.stale || stream.closed) continue;
 				person.begin(standing.version);
-				const allowed = new Set(standing.conversations.map((c) => c.id));
+				const allowed = new Set(standing.conversations);
 				for (const id of stream.conversations) if (!allowed.has(id)) this.#unfollow(stream, id);
-				for (const { id, version } of standing.conversations) {
-					this.#conversationFeed(id).begin(version);
-					this.#follow(stream, id, isOpen);
+				// A line that has begun tells of every change of membership that comes after this.
+				const unbegun: Feed<ConversationChange>[] = [];
+				for (const id of standing.conversations) {
+					const feed = this.#conversationFeed(id);
+					if (feed.cursor === null) unbegun.push(feed);
+					else this.#follow(stream, feed, isOpen);
 				}
 				this.#catchUp(person, this.#behind.people);
+				if (unbegun.length > 0) await this.#begin(unbegun, stream, state, isOpen);
 			}
 		} finally {
 			this.#opening.delete(stream);
 			if (stream.closed) this.#forget(stream);
 		}
+	}
+
+	/**
+	 * Lines that nobody here listened to. A membership holds as of the version that is read with it,
+	 * so both are asked for together, of lines that hear already.
+	 */
+	async #begin(
+		feeds: Feed<ConversationChange>[],
+		stream: Stream,
+		state: { stale: boolean },
+		isOpen: boolean
+	): Promise<void> {
+		for (const feed of feeds) feed.holds++;
+		try {
+			const ids = feeds.map(({ id }) => id);
+			const versions = await this.#source.memberVersions(stream.personId, ids);
+			if (stream.closed) return;
+			const standing = new Map(versions.map(({ id, version }) => [id, version]));
+			for (const feed of feeds) {
+				const version = standing.get(feed.id);
+				// No member any more: the person's own line tells of it.
+				if (version === undefined) continue;
+				feed.begin(version);
+				if (!state.stale) this.#follow(stream, feed, isOpen);
+				this.#catchUp(feed, this.#behind.conversations);
+			}
+		} finally {
+			for (const feed of feeds) {
+				feed.holds--;
+				dropUnused(this.#conversations, feed);
+			}
+		}
+	}
+
+	/**
+	 * Where somebody stands who listens here, as far as their streams have been told: who knows just
+	 * that need not ask the tables. Null where there is more to tell, or nobody to be told.
+	 */
+	standingOf(personId: string): HeardStanding | null {
+		const person = this.#people.get(personId);
+		if (!person || person.cursor === null || person.behind) return null;
+		for (const stream of person.streams) {
+			if (stream.closed || this.#opening.has(stream)) continue;
+			const toldTo = (id: string) => {
+				const feed = stream.conversations.has(id) ? this.#conversations.get(id) : undefined;
+				return feed && !feed.behind ? feed.cursor : null;
+			};
+			return { version: person.cursor, conversations: stream.conversations, toldTo };
+		}
+		return null;
 	}
 
 	/** Passes on what this process has just committed. */
@@ -409,7 +475,7 @@ export class Hub {
 	#membershipChanged(personId: string, conversationId: string, left: boolean): void {
 		for (const stream of this.#people.get(personId)?.streams ?? []) {
 			if (left) this.#unfollow(stream, conversationId);
-			else this.#follow(stream, conversationId);
+			else this.#follow(stream, this.#conversationFeed(conversationId));
 			const opening = this.#opening.get(stream);
 			if (opening) opening.stale = true;
 		}
@@ -431,10 +497,10 @@ export class Hub {
 	}
 
 	/** `tell`: a stream that is only being opened asks for everything anyway. */
-	#follow(stream: Stream, conversationId: string, tell = true): void {
+	#follow(stream: Stream, feed: Feed<ConversationChange>, tell = true): void {
+		const conversationId = feed.id;
 		if (stream.conversations.has(conversationId)) return;
 		stream.conversations.add(conversationId);
-		const feed = this.#conversationFeed(conversationId);
 		feed.streams.add(stream);
 		this.#catchUp(feed, this.#behind.conversations);
 		if (tell && feed.cursor !== null) {
@@ -523,7 +589,11 @@ function leaveFeed<C>(feeds: Map<string, Feed<C>>, id: string, stream: Stream): 
 	const feed = feeds.get(id);
 	if (!feed) return;
 	feed.streams.delete(stream);
-	if (feed.streams.size === 0) feeds.delete(id);
+	dropUnused(feeds, feed);
+}
+
+function dropUnused<C>(feeds: Map<string, Feed<C>>, feed: Feed<C>): void {
+	if (feed.streams.size === 0 && feed.holds === 0) feeds.delete(feed.id);
 }
 
 function joinSet(sets: Map<string, Set<Stream>>, key: string, stream: Stream): void {

@@ -133,7 +133,11 @@ class Device {
 		while (this.#again) {
 			this.#again = false;
 			const asked = this.replica;
-			const answer = await call.sync.since({ conversations: knownVersions(asked) });
+			const { personVersion } = asked;
+			const answer = await call.sync.since({
+				conversations: knownVersions(asked),
+				personVersion
+			});
 			for (const id of answer.reset) this.knownFrom.delete(id);
 			const { replica, needsSync } = applySync(this.replica, answer, asked);
 			this.#become(replica);

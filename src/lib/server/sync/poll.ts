@@ -19,7 +19,7 @@ export async function poll(
 	// The session has ended meanwhile, or the process is about to: the next request will hear which.
 	if (stream.closed) return frames([]);
 	stream.listen();
-	const missed = await since(services, stream.personId, { conversations });
+	const missed = await since(services, stream.personId, { conversations, personVersion });
 	const events: StreamEvent[] = missed.deltas.map((delta) => ({
 		type: 'conversation.advanced',
 		delta

@@ -1,15 +1,19 @@
 /** Who is removed between two statements of one answer is told nothing of what came after. */
 import { uuidv7 } from 'uuidv7';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { listMembers } from '../conversations/conversations.ts';
 import { messagePage } from '../messages/messages.ts';
 import type { Sql } from '../platform/db.ts';
 import type { Services } from '../services.ts';
-import { somebody, testApp, type TestApp, type TestPerson } from '../testing.ts';
+import { openStream, somebody, testApp, type TestApp, type TestPerson } from '../testing.ts';
 import { changeSource, since } from './sync.ts';
 
 let home: TestApp;
-let [ana, ben, cleo]: TestPerson[] = [];
+let ana: TestPerson;
+let ben: TestPerson;
+let cleo: TestPerson;
+/** Parts of statements that tests wait for and have not seen yet: they may have been reworded. */
+const unseen = new Set<string>();
 
 beforeAll(async () => {
 	home = await testApp();
@@ -18,15 +22,21 @@ beforeAll(async () => {
 	cleo = await somebody(home.services);
 });
 afterAll(() => home.close());
+afterEach(() => {
+	expect([...unseen]).toEqual([]);
+	unseen.clear();
+});
 
 /** The same services, where `meanwhile` happens after the statement that contains `part`. */
 function interrupted(part: string, meanwhile: () => Promise<unknown>): Services {
 	const { db } = home.services;
+	unseen.add(part);
 	const sql = new Proxy(db.sql, {
 		apply(target, self, given: Parameters<Sql>) {
 			const query: unknown = Reflect.apply(target, self, given);
 			const [text] = given as unknown as [readonly string[]];
 			if (!Array.isArray(text) || !text.join('').includes(part)) return query;
+			unseen.delete(part);
 			return (async () => {
 				const rows: unknown = await query;
 				await meanwhile();
@@ -39,29 +49,29 @@ function interrupted(part: string, meanwhile: () => Promise<unknown>): Services 
 
 async function group(): Promise<{ id: string; version: number }> {
 	const id = uuidv7();
-	const { snapshot } = await ana!.call.conversations.createGroup({
+	const { snapshot } = await ana.call.conversations.createGroup({
 		id,
 		name: 'Group',
-		personIds: [ben!.id, cleo!.id]
+		personIds: [ben.id, cleo.id]
 	});
 	return { id, version: snapshot.version };
 }
 
 const say = (conversationId: string, body: string) =>
-	ana!.call.messages.send({ id: uuidv7(), conversationId, body });
+	ana.call.messages.send({ id: uuidv7(), conversationId, body });
 
 /** Ben is removed, and then the others talk about him. */
 async function removeBen(conversationId: string): Promise<void> {
-	await ana!.call.conversations.removePerson({ conversationId, personId: ben!.id });
+	await ana.call.conversations.removePerson({ conversationId, personId: ben.id });
 	await say(conversationId, 'At last');
-	await cleo!.call.conversations.leave({ conversationId });
+	await cleo.call.conversations.leave({ conversationId });
 }
 
 test('by sync', async () => {
 	const { id, version } = await group();
 	await say(id, 'Hello');
-	const services = interrupted('from member v join conversation c', () => removeBen(id));
-	const { deltas } = await since(services, ben!.id, { conversations: { [id]: version } });
+	const services = interrupted('join member v on v.conversation_id = k.id', () => removeBen(id));
+	const { deltas } = await since(services, ben.id, { conversations: { [id]: version } });
 	const delta = deltas.find(({ conversationId }) => conversationId === id);
 	expect(delta?.version).toBe(version + 1);
 	expect(delta?.changes).toHaveLength(1);
@@ -75,7 +85,7 @@ test('by a page of history', async () => {
 		const services = interrupted('select c.version, c.last_seq from conversation c', async () => {
 			await say(id, 'At last');
 		});
-		const { messages, lastSeq } = await messagePage(services, ben!.id, {
+		const { messages, lastSeq } = await messagePage(services, ben.id, {
 			conversationId: id,
 			...where
 		});
@@ -86,7 +96,7 @@ test('by a page of history', async () => {
 test('by the list of members', async () => {
 	const { id, version } = await group();
 	const services = interrupted('select c.version from conversation c', () => removeBen(id));
-	const { members } = await listMembers(services, ben!.id, id);
+	const { members } = await listMembers(services, ben.id, id);
 	expect(Math.max(...members.map((member) => member.version))).toBeLessThanOrEqual(version);
 	expect(members.some(({ left }) => left)).toBe(false);
 });
@@ -109,4 +119,81 @@ test('by the hub, whose deltas tell of no message without the removal before it'
 		'message.changed',
 		'message.changed'
 	]);
+});
+
+test('who listens here and is current costs no statement, and who is not is told', async () => {
+	const { id } = await group();
+	const stream = await openStream(home.services, ben);
+	const first = await ben.call.sync.since({ conversations: {} });
+	const known = Object.fromEntries(
+		first.snapshots.map(({ conversation, version }) => [conversation.id, version])
+	);
+	const { personVersion } = first;
+	const { db } = home.services;
+	let asked = 0;
+	const counting = new Proxy(db.sql, {
+		apply(target, self, given: Parameters<Sql>) {
+			asked++;
+			return Reflect.apply(target, self, given) as unknown;
+		}
+	});
+	const services = { ...home.services, db: { ...db, sql: counting } };
+	const answer = await since(services, ben.id, { conversations: known, personVersion });
+	expect(answer).toEqual({
+		personVersion,
+		deltas: [],
+		snapshots: [],
+		reset: [],
+		gone: [],
+		readSeqs: {},
+		people: []
+	});
+	expect(asked).toBe(0);
+
+	// One missed message, and one conversation that was forgotten.
+	const missed = await ben.call.sync.since({
+		conversations: { ...known, [id]: known[id]! - 1 },
+		personVersion
+	});
+	expect(missed.deltas).toMatchObject([{ conversationId: id, version: known[id] }]);
+	const { [id]: _, ...others } = known;
+	const forgotten = await ben.call.sync.since({ conversations: others, personVersion });
+	expect(forgotten.snapshots.map(({ conversation }) => conversation.id)).toEqual([id]);
+	stream.end();
+});
+
+test('an outsider who listens learns nothing by naming what others are told', async () => {
+	const { id, version } = await group();
+	const outsider = await somebody(home.services);
+	const inside = await openStream(home.services, ben);
+	const stream = await openStream(home.services, outsider);
+	const { personVersion } = await outsider.call.sync.since({ conversations: {} });
+	for (const known of [version, version - 1]) {
+		const answer = await outsider.call.sync.since({
+			conversations: { [id]: known },
+			personVersion
+		});
+		expect(answer).toMatchObject({
+			deltas: [],
+			snapshots: [],
+			gone: [id],
+			readSeqs: {},
+			people: []
+		});
+	}
+	inside.end();
+	stream.end();
+});
+
+test('read positions that moved are told, and only those', async () => {
+	const [one, two] = [await group(), await group()];
+	const before = await ben.call.sync.since({ conversations: {} });
+	const { conversationId, ...read } = { conversationId: one.id, seq: 1 };
+	await ben.call.conversations.markRead({ conversationId, ...read });
+	const conversations = { [one.id]: one.version, [two.id]: two.version };
+	const after = await ben.call.sync.since({ conversations, personVersion: before.personVersion });
+	expect(after.readSeqs).toEqual({ [one.id]: 1 });
+	// A client that knows more than there is has seen a database that was restored since.
+	const restored = await ben.call.sync.since({ conversations, personVersion: 1_000_000 });
+	expect(restored.readSeqs).toMatchObject({ [one.id]: 1, [two.id]: 0 });
 });

@@ -31,18 +31,24 @@ import type { Services } from '../services.ts';
 export async function since(
 	services: Services,
 	viewerId: string,
-	{ conversations: known }: SinceInput
+	{ conversations: known, personVersion: knownPerson = 0 }: SinceInput
 ): Promise<SyncAnswer> {
 	const { sql, orm } = services.db;
-	// Before the memberships: one that is gained in between is then only told twice.
-	const [person] = await sql<{ version: number }[]>`
-		select version from person where id = ${viewerId}`;
-	if (!person) throw notFound();
-	const rows = await ownConversations(sql, viewerId);
+	// Whoever listens here and has missed no change of their own standing: it need not be looked up.
+	const heard = services.realtime.hub.standingOf(viewerId);
+	const standing =
+		heard?.version === knownPerson
+			? { version: heard.version, conversations: [...heard.conversations], read: [] }
+			: await standingOf(sql, viewerId, knownPerson);
+	if (!standing) throw notFound();
+	const asked = standing.conversations.filter((id) => {
+		const version = known[id];
+		return version === undefined || heard?.toldTo(id) !== version;
+	});
+	const rows = asked.length > 0 ? await ownConversations(sql, viewerId, asked) : [];
 	const behind: Behind[] = [];
 	const fresh: OwnConversation[] = [];
 	const reset: string[] = [];
-	const readSeqs: Record<string, number> = {};
 	for (const row of rows) {
 		const version = known[row.id];
 		// A client that knows more than the database has seen one that was restored since.
@@ -51,10 +57,7 @@ export async function since(
 		if (version === undefined || lost) {
 			fresh.push(row);
 			if (lost) reset.push(row.id);
-			continue;
-		}
-		readSeqs[row.id] = row.read_seq;
-		if (row.version > version) behind.push({ ...row, since: version });
+		} else if (row.version > version) behind.push({ ...row, since: version });
 	}
 	const snapshots = await snapshotsOf(sql, viewerId, fresh);
 	const deltas: ConversationDelta[] = [];
@@ -65,17 +68,41 @@ export async function since(
 	const missed = deltas.reduce((sum, { base, version }) => sum + version - base, 0);
 	syncBehind.observe(missed);
 	resets.add(reset.length);
-	const own = new Set(rows.map((row) => row.id));
+	const own = new Set(standing.conversations);
 	return {
-		personVersion: person.version,
+		personVersion: standing.version,
 		deltas,
 		snapshots,
 		reset,
 		gone: Object.keys(known).filter((id) => !own.has(id)),
-		readSeqs,
+		readSeqs: Object.fromEntries(standing.read.filter(([id]) => known[id] !== undefined)),
 		people: await peopleById(orm, peopleOf(snapshots, deltas))
 	};
 }
+
+/** The viewer's own line: version, memberships, and the read positions that moved since. */
+async function standingOf(sql: Sql, viewerId: string, knownPerson: number) {
+	const [row] = await sql<
+		{ version: number; conversations: string | null; read: [id: string, seq: number][] | null }[]
+	>`
+		select p.version, ${membershipsOf(sql)}, (
+			select json_agg(json_build_array(m.conversation_id, m.read_seq))
+			from member m
+			where m.person_id = p.id and m.left_at is null
+				-- Who knows more than there is has seen a database that was restored since.
+				and (m.person_version > ${knownPerson} or p.version < ${knownPerson})
+		) as read
+		from person p where p.id = ${viewerId}`;
+	return row && { ...row, conversations: idsIn(row.conversations), read: row.read ?? [] };
+}
+
+/** Hundreds of ids as one text: as rows, or as an array, they would take most of the time to read. */
+const membershipsOf = (sql: Sql) => sql`(
+	select string_agg(m.conversation_id::text, ',') from member m
+	where m.person_id = p.id and m.left_at is null
+) as conversations`;
+
+const idsIn = (text: string | null): string[] => (text ? text.split(',') : []);
 
 /** What the hub asks of the tables. */
 export function changeSource({ sql }: Database): ChangeSource {
@@ -83,15 +110,19 @@ export function changeSource({ sql }: Database): ChangeSource {
 		conversationDeltas: (from) => conversationDeltas(sql, from),
 		personDeltas: (from) => personDeltas(sql, from),
 		async standing(personId, sessionId) {
-			const [row] = await sql<{ version: number; conversations: Position[] }[]>`
-				select p.version, (
-					select coalesce(json_agg(json_build_object('id', c.id, 'version', c.version)), '[]')
-					from member m cross join lateral ${conversationOf(sql, 'm')} c
-					where m.person_id = p.id and m.left_at is null
-				) as conversations
+			const [row] = await sql<{ version: number; conversations: string | null }[]>`
+				select p.version, ${membershipsOf(sql)}
 				from person p join session s on s.person_id = p.id
 				where p.id = ${personId} and s.id = ${sessionId} and s.expires_at > now()`;
-			return row ?? null;
+			return row ? { ...row, conversations: idsIn(row.conversations) } : null;
+		},
+		async memberVersions(personId, ids) {
+			return sql<Position[]>`
+				select c.id, c.version
+				from unnest(${ids}::uuid[]) as k(id)
+				join member m on m.conversation_id = k.id and m.person_id = ${personId}
+				cross join lateral ${conversationOf(sql, 'm')} c
+				where m.left_at is null`;
 		},
 		async conversationVersions(ids) {
 			return sql<Position[]>`select id, version from conversation where id = any(${ids}::uuid[])`;
@@ -132,26 +163,35 @@ async function changesOf(sql: Sql, rows: Behind[]): Promise<Told<ConversationCha
 	const ids = near.map((row) => row.id);
 	const bases = near.map((row) => row.since);
 	const ends = near.map((row) => row.version);
-	const [messages, members] =
+	const messages =
 		near.length === 0
-			? [[], []]
-			: await Promise.all([
-					sql<MessageRow[]>`
-						select ${messageColumns(sql)}
-						from unnest(${ids}::uuid[], ${bases}::bigint[], ${ends}::bigint[])
-							as k(id, since, until)
-						join message m on m.conversation_id = k.id
-							and m.version > k.since and m.version <= k.until
-						order by m.conversation_id, m.seq`,
-					sql<MemberRow[]>`
-						select ${memberColumns(sql)}
-						from unnest(${ids}::uuid[], ${bases}::bigint[], ${ends}::bigint[])
-							as k(id, since, until)
-						join member m on m.conversation_id = k.id
-							and m.version > k.since and m.version <= k.until
-						join person p on p.id = m.person_id
-						order by m.version`
-				]);
+			? []
+			: await sql<MessageRow[]>`
+					select ${messageColumns(sql)}
+					from unnest(${ids}::uuid[], ${bases}::bigint[], ${ends}::bigint[])
+						as k(id, since, until)
+					join message m on m.conversation_id = k.id
+						and m.version > k.since and m.version <= k.until
+					order by m.conversation_id, m.seq`;
+	// A version is one row's at the most: where messages have all of them, no member changed.
+	const counts = Map.groupBy(messages, (row) => row.conversation_id);
+	const others = near.filter((row) => {
+		const found = (counts.get(row.id)?.length ?? 0) + (row.changed > row.since ? 1 : 0);
+		return found < row.version - row.since;
+	});
+	const members =
+		others.length === 0
+			? []
+			: await sql<MemberRow[]>`
+					select ${memberColumns(sql)}
+					from unnest(
+						${others.map((row) => row.id)}::uuid[], ${others.map((row) => row.since)}::bigint[],
+						${others.map((row) => row.version)}::bigint[]
+					) as k(id, since, until)
+					join member m on m.conversation_id = k.id
+						and m.version > k.since and m.version <= k.until
+					join person p on p.id = m.person_id
+					order by m.version`;
 	const changes = new Map<string, ConversationChange[]>(near.map((row) => [row.id, []]));
 	for (const row of near) {
 		if (row.changed <= row.since) continue;

@@ -1,0 +1,1 @@
+CREATE INDEX "member_of_idx" ON "member" USING btree ("person_id","conversation_id") WHERE left_at is null;
