@@ -9,6 +9,7 @@ import { newPerson } from './accounts/accounts.ts';
 import { person, session } from './accounts/schema.ts';
 import { App, type AppOptions, type Caller } from './app.ts';
 import { openLog } from './platform/log.ts';
+import { Few } from './realtime/few.ts';
 import type { Frame } from './realtime/frame.ts';
 import type { Stream } from './realtime/stream.ts';
 import type { Services } from './services.ts';
@@ -93,10 +94,10 @@ export function callerFor(services: Services, view: PersonView, sessionId: strin
 export class TestStream implements Stream {
 	readonly personId: string;
 	readonly sessionId: string;
-	readonly conversations = new Set<string>();
+	readonly conversations = new Few<string>();
 	readonly heard: StreamEvent[] = [];
 	closed = false;
-	readonly #closing: (() => void)[] = [];
+	readonly #closing: ((stream: Stream) => void)[] = [];
 	readonly #waiting = new Set<() => void>();
 
 	constructor(listener: { id: string; sessionId: string }) {
@@ -114,11 +115,11 @@ export class TestStream implements Stream {
 	end(): void {
 		if (this.closed) return;
 		this.closed = true;
-		for (const listener of this.#closing) listener();
+		for (const listener of this.#closing) listener(this);
 		for (const wake of this.#waiting) wake();
 	}
 
-	onClose(listener: () => void): void {
+	onClose(listener: (stream: Stream) => void): void {
 		this.#closing.push(listener);
 	}
 

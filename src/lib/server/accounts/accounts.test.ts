@@ -1,6 +1,8 @@
 import * as argon2 from '@node-rs/argon2';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { signUpInput } from '#lib/shared/accounts.ts';
+import { Few } from '../realtime/few.ts';
+import type { Stream } from '../realtime/stream.ts';
 import { House, PASSWORD, refusal } from './testing.ts';
 import { peopleById } from './accounts.ts';
 
@@ -294,18 +296,21 @@ describe('changing the password', () => {
 		const { browser } = await house.person('swept');
 		const before = await browser.session();
 		const lines: string[] = [];
-		const closed: (() => void)[] = [];
-		const stream = {
+		const closed: ((stream: Stream) => void)[] = [];
+		let isClosed = false;
+		const stream: Stream = {
 			personId: before?.viewer.id ?? '',
 			sessionId: before?.id ?? '',
-			conversations: new Set<string>(),
-			closed: false,
+			conversations: new Few<string>(),
+			get closed() {
+				return isClosed;
+			},
 			write: (frame: unknown) => void lines.push(String(frame)),
 			end() {
-				this.closed = true;
-				for (const tell of closed) tell();
+				isClosed = true;
+				for (const tell of closed) tell(stream);
 			},
-			onClose: (tell: () => void) => void closed.push(tell)
+			onClose: (tell) => void closed.push(tell)
 		};
 		await house.services.realtime.hub.open(stream);
 		await (await browser.ask()).changePassword({ current: PASSWORD, next });

@@ -9,6 +9,7 @@ import {
 import type { Log } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
 import type { Range, Ring } from './doorbell.ts';
+import { Few } from './few.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 import type { Stream } from './stream.ts';
 
@@ -35,7 +36,7 @@ export interface Standing {
 /** A standing as the streams of this process have been told it. */
 export interface HeardStanding {
 	version: number;
-	conversations: ReadonlySet<string>;
+	conversations: Iterable<string>;
 	/** The version of a conversation, or null where nobody listens or there is more to tell. */
 	toldTo(conversationId: string): number | null;
 }
@@ -86,7 +87,7 @@ const tellConversation: Telling<ConversationChange> = (conversationId, base, ver
  */
 class Feed<Change> {
 	readonly id: string;
-	readonly streams = new Set<Stream>();
+	readonly streams = new Few<Stream>();
 	/** Openings that wait for where the line stands: it has to go on hearing for them. */
 	holds = 0;
 	/** Null until the tables have been asked where the line stands. */
@@ -146,7 +147,7 @@ class Feed<Change> {
 		this.#learnedAt = 0;
 		if (base === null || this.cursor === null || !changes || this.streams.size === 0) return;
 		const frame = encodeFrame(this.#event(this.id, base, this.cursor, changes));
-		for (const stream of this.streams) stream.write(frame);
+		this.streams.forEach((stream) => stream.write(frame));
 		const { frames, events, commitToStream } = this.#metrics;
 		frames.add(this.streams.size);
 		events.add(this.streams.size * changes.length);
@@ -172,7 +173,7 @@ export class Hub {
 	readonly #metrics: Metrics;
 	readonly #conversations = new Map<string, Feed<ConversationChange>>();
 	readonly #people = new Map<string, Feed<PersonChange>>();
-	readonly #sessions = new Map<string, Set<Stream>>();
+	readonly #sessions = new Map<string, Few<Stream>>();
 	/** Streams that are being opened, and whether their person's memberships changed meanwhile. */
 	readonly #opening = new Map<Stream, { stale: boolean }>();
 	readonly #behind = {
@@ -181,6 +182,8 @@ export class Hub {
 	};
 	readonly #unwritten = new Set<{ flush(): void }>();
 	readonly #timers: NodeJS.Timeout[] = [];
+	/** One for all streams, which are many. */
+	readonly #onClose = (stream: Stream) => this.#forget(stream);
 	#reading = false;
 	#closed = false;
 
@@ -218,7 +221,7 @@ export class Hub {
 	async open(stream: Stream): Promise<void> {
 		joinSet(this.#sessions, stream.sessionId, stream);
 		this.#personFeed(stream.personId).streams.add(stream);
-		stream.onClose(() => this.#forget(stream));
+		stream.onClose(this.#onClose);
 		await this.#lookUp(stream, false);
 		stream.write(encodeFrame({ type: 'stream.opened' }));
 	}
@@ -596,13 +599,13 @@ function dropUnused<C>(feeds: Map<string, Feed<C>>, feed: Feed<C>): void {
 	if (feed.streams.size === 0 && feed.holds === 0) feeds.delete(feed.id);
 }
 
-function joinSet(sets: Map<string, Set<Stream>>, key: string, stream: Stream): void {
-	const set = sets.get(key);
-	if (set) set.add(stream);
-	else sets.set(key, new Set([stream]));
+function joinSet(sets: Map<string, Few<Stream>>, key: string, stream: Stream): void {
+	let set = sets.get(key);
+	if (!set) sets.set(key, (set = new Few()));
+	set.add(stream);
 }
 
-function leaveSet(sets: Map<string, Set<Stream>>, key: string, stream: Stream): void {
+function leaveSet(sets: Map<string, Few<Stream>>, key: string, stream: Stream): void {
 	const set = sets.get(key);
 	set?.delete(stream);
 	if (set?.size === 0) sets.delete(key);

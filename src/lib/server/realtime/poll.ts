@@ -1,3 +1,4 @@
+import { Few } from './few.ts';
 import type { Frame } from './frame.ts';
 import type { Listener, Stream } from './stream.ts';
 
@@ -9,9 +10,9 @@ import type { Listener, Stream } from './stream.ts';
 export class PollStream implements Stream {
 	readonly personId: string;
 	readonly sessionId: string;
-	readonly conversations = new Set<string>();
+	readonly conversations = new Few<string>();
 	readonly #bufferMax: number;
-	readonly #closing: (() => void)[] = [];
+	readonly #closing: ((stream: Stream) => void)[] = [];
 	#frames: Frame[] = [];
 	#size = 0;
 	#listening = false;
@@ -42,11 +43,11 @@ export class PollStream implements Stream {
 	end(): void {
 		if (this.#closed) return;
 		this.#closed = true;
-		for (const listener of this.#closing) listener();
+		for (const listener of this.#closing) listener(this);
 		this.#heard();
 	}
 
-	onClose(listener: () => void): void {
+	onClose(listener: (stream: Stream) => void): void {
 		this.#closing.push(listener);
 	}
 

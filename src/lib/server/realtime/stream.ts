@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { Few } from './few.ts';
 import type { Frame } from './frame.ts';
 
 /** Who listens, as found when the stream was opened. */
@@ -11,7 +12,7 @@ export interface Listener {
 /** Where the hub writes: one open event stream. */
 export interface Stream extends Listener {
 	/** Conversations that this stream hears. Kept by the hub. */
-	readonly conversations: Set<string>;
+	readonly conversations: Few<string>;
 	write(frame: Frame): void;
 	/** Ends politely, after what was written. */
 	end(): void;
@@ -19,7 +20,7 @@ export interface Stream extends Listener {
 	/** Bytes that were written and have not left yet, where that can be told. */
 	readonly buffered?: number;
 	/** Tells the one who asked last. */
-	onClose(listener: () => void): void;
+	onClose(listener: (stream: Stream) => void): void;
 }
 
 const HEAD = [
@@ -32,6 +33,8 @@ const HEAD = [
 	'connection: close'
 ];
 const HEAD_CHUNKED = Buffer.from([...HEAD, 'transfer-encoding: chunked', '', ''].join('\r\n'));
+const NO_HEADERS = {};
+const NO_RAW_HEADERS: string[] = [];
 const HEAD_BARE = Buffer.from([...HEAD, '', ''].join('\r\n'));
 
 /**
@@ -41,13 +44,13 @@ const HEAD_BARE = Buffer.from([...HEAD, '', ''].join('\r\n'));
 export class SocketStream implements Stream {
 	readonly personId: string;
 	readonly sessionId: string;
-	readonly conversations = new Set<string>();
+	readonly conversations = new Few<string>();
 	readonly #socket: Socket;
 	readonly #chunked: boolean;
 	readonly #bufferMax: number;
 	readonly #onSlow: (() => void) | undefined;
 	#closed = false;
-	#onClose: (() => void) | undefined;
+	#onClose: ((stream: Stream) => void) | undefined;
 
 	/** `bufferMax`: bytes that a slow reader may leave before it is cut off, and `onSlow` is told. */
 	constructor(
@@ -67,11 +70,11 @@ export class SocketStream implements Stream {
 		this.#socket.setTimeout(0);
 		this.#socket.write(this.#chunked ? HEAD_CHUNKED : HEAD_BARE);
 		// Node keeps the request for as long as the stream is open: its headers need not be kept.
-		req.rawHeaders = [];
-		req.headers = {};
+		req.rawHeaders = NO_RAW_HEADERS;
+		req.headers = NO_HEADERS;
 		res.on('close', () => {
 			this.#closed = true;
-			this.#onClose?.();
+			this.#onClose?.(this);
 		});
 	}
 
@@ -101,7 +104,7 @@ export class SocketStream implements Stream {
 		this.#socket.end(this.#chunked ? '0\r\n\r\n' : '');
 	}
 
-	onClose(listener: () => void): void {
+	onClose(listener: (stream: Stream) => void): void {
 		this.#onClose = listener;
 	}
 }
