@@ -40,6 +40,10 @@ export default defineConfig({
 		doors(),
 		sveltekit({
 			adapter: adapter(),
+			// The pages that the service worker keeps are shown at addresses of any depth.
+			paths: { relative: false },
+			// By hand, in production alone: lib/client/shell/app-version.svelte.ts.
+			serviceWorker: { register: false },
 			csp: {
 				mode: 'nonce',
 				directives: {

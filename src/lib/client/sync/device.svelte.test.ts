@@ -22,7 +22,7 @@ let factory: IDBFactory;
 beforeEach(() => (factory = new IDBFactory()));
 afterEach(() => vi.restoreAllMocks());
 
-const open = (onLost = () => {}) => DeviceReplica.open(factory, VIEWER.id, onLost);
+const open = (onLost = () => {}) => DeviceReplica.open(factory, VIEWER, onLost);
 
 /** As the server's first page gives it. */
 function bootstrap(server: FakeServer): Replica {
@@ -93,7 +93,7 @@ test('what is too far behind, or ahead of a restored server, is left out and wri
 
 	const restored = new FakeServer(20);
 	const store = new ReplicaStore(bootstrap(restored));
-	const memory = new Memory(VIEWER.id, store, factory);
+	const memory = new Memory(VIEWER, store, factory);
 	await memory.recall();
 	expect(store.get(ID)).toMatchObject({ version: 20, lastSeq: 20 });
 	expect(store.get(ID)?.messages.size).toBe(1);
@@ -117,7 +117,7 @@ test('forbidden storage is said, and the app goes on', async () => {
 	vi.spyOn(factory, 'open').mockImplementation(() => {
 		throw new DOMException('No.', 'SecurityError');
 	});
-	const memory = new Memory(VIEWER.id, new ReplicaStore(bootstrap(new FakeServer(5))), factory);
+	const memory = new Memory(VIEWER, new ReplicaStore(bootstrap(new FakeServer(5))), factory);
 	expect(memory.keeps).toBe(true);
 	await memory.recall();
 	expect(memory.keeps).toBe(false);
@@ -125,7 +125,7 @@ test('forbidden storage is said, and the app goes on', async () => {
 
 test('storage that does not answer is waited for a second', async () => {
 	vi.spyOn(factory, 'open').mockImplementation(() => ({}) as IDBOpenDBRequest);
-	const memory = new Memory(VIEWER.id, new ReplicaStore(bootstrap(new FakeServer(5))), factory);
+	const memory = new Memory(VIEWER, new ReplicaStore(bootstrap(new FakeServer(5))), factory);
 	await memory.recall();
 	expect(memory.keeps).toBe(false);
 });
@@ -135,7 +135,7 @@ test('a full device keeps what it had, and says so', async () => {
 	const first = withPage(bootstrap(server), server);
 	await keep(first);
 	const store = new ReplicaStore(bootstrap(server));
-	const memory = new Memory(VIEWER.id, store, factory);
+	const memory = new Memory(VIEWER, store, factory);
 	await memory.recall();
 	const put = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
 		throw new DOMException('Full.', 'QuotaExceededError');
@@ -151,7 +151,7 @@ test('a full device keeps what it had, and says so', async () => {
 test('a wiped device holds nothing, and no other tab writes to it again', async () => {
 	const server = new FakeServer(5);
 	const store = new ReplicaStore(withPage(bootstrap(server), server));
-	const other = new Memory(VIEWER.id, store, factory);
+	const other = new Memory(VIEWER, store, factory);
 	await other.recall();
 	await keep(store.replica);
 	wipePerson(factory, VIEWER.id);
@@ -164,7 +164,7 @@ test('a wiped device holds nothing, and no other tab writes to it again', async 
 });
 
 test('nothing of somebody else stays beside what is the viewer’s', async () => {
-	const others = await DeviceReplica.open(factory, 'somebody else', () => {});
+	const others = await DeviceReplica.open(factory, { ...VIEWER, id: 'somebody else' }, () => {});
 	others.close();
 	await keep(bootstrap(new FakeServer(5)));
 	await wipeDevice(factory, VIEWER.id);
