@@ -36,6 +36,24 @@ function doors(): Plugin {
 }
 
 export default defineConfig({
+	environments: {
+		client: {
+			build: {
+				rolldownOptions: {
+					output: {
+						codeSplitting: {
+							// Each file costs a slow device some milliseconds, also when it comes from the cache: so
+							// all styles are one, and what several pages and dialogs use is one too.
+							groups: [
+								{ name: 'styles', test: /\.css($|\?)|[?&]type=style/ },
+								{ name: 'shared', test: /\/(src\/lib|node_modules)\//, minShareCount: 3 }
+							]
+						}
+					}
+				}
+			}
+		}
+	},
 	plugins: [
 		doors(),
 		sveltekit({

@@ -1,3 +1,4 @@
+import { uuidv7 } from 'uuidv7';
 import type { Browser, BrowserContext, Page } from 'playwright';
 import { Problem } from '../scripts/lib/problem.ts';
 import { findChromium } from '../scripts/lib/chromium.ts';
@@ -47,6 +48,11 @@ async function measure(browser: Browser, url: string, databaseUrl: string): Prom
 	});
 	const { result } = (await signedUp.json()) as { result: { data: { id: string } } };
 	const { conversationId } = await fill(databaseUrl, result.data.id);
+	// Whoever opens the app again was last where they wrote last.
+	await visited.request.post('/trpc/messages.send', {
+		headers: { origin: url },
+		data: { id: uuidv7(), conversationId, body: 'What was said last.' }
+	});
 	const path = `/c/${conversationId}`;
 	const storageState = await visited.storageState();
 	const other = await visitAndKeep(visited, path);
@@ -148,7 +154,7 @@ async function shown(page: Page, path: string): Promise<number> {
 		({ path, ROWS }) => {
 			const isThere =
 				location.pathname === path &&
-				document.querySelectorAll("nav [data-conversation-row]").length >= ROWS &&
+				document.querySelectorAll('nav [data-conversation-row]').length >= ROWS &&
 				document.querySelector('[role=log] article');
 			return isThere && performance.now();
 		},

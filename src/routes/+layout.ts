@@ -5,6 +5,12 @@ import { isLocale, knownTimeZone } from '#lib/shared/locale.ts';
 import { knownTheme } from '#lib/shared/theme.ts';
 import type { LayoutLoad } from './$types';
 
+// On its way while the rest of the page is: nothing is drawn without it.
+if (browser) {
+	const { lang } = document.documentElement;
+	if (isLocale(lang)) void loadMessages(lang);
+}
+
 /** The texts are code, with functions in them, so they are imported and not sent as data. */
 export const load: LayoutLoad = async ({ data }) => {
 	const chosen = browser ? chosenSince(data) : data;

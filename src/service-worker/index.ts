@@ -62,7 +62,9 @@ async function install(): Promise<void> {
 async function keepPages(): Promise<void> {
 	const cache = await caches.open(CACHE);
 	const pages = [OFFLINE, ...SHELLS.map(([path]) => path)];
-	const kept = await Promise.all(pages.map(async (path) => [path, await askForPage(path)] as const));
+	const kept = await Promise.all(
+		pages.map(async (path) => [path, await askForPage(path)] as const)
+	);
 	for (const [path, page] of kept) await cache.put(path, page);
 }
 
@@ -91,7 +93,9 @@ async function withHashes(html: string, headers: Headers): Promise<Response> {
 	const opening = `<script nonce="${nonce}">`;
 	const scripts = html.split(opening).slice(1);
 	const hashes = await Promise.all(
-		scripts.map(async (text) => `'sha256-${await sha256(text.slice(0, text.indexOf('</script>')))}'`)
+		scripts.map(
+			async (text) => `'sha256-${await sha256(text.slice(0, text.indexOf('</script>')))}'`
+		)
 	);
 	kept.set('content-security-policy', policy.replace(`'nonce-${nonce}'`, hashes.join(' ')));
 	return new Response(html.replaceAll(opening, '<script>'), { headers: kept });

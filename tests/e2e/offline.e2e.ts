@@ -49,7 +49,8 @@ function keptBodies({ page }: Screen): Promise<string[]> {
 					const db = request.result;
 					const all = db.transaction('messages').objectStore('messages').getAll();
 					all.onsuccess = () => {
-						for (const message of all.result as { body?: string }[]) bodies.push(message.body ?? '');
+						for (const message of all.result as { body?: string }[])
+							bodies.push(message.body ?? '');
 						db.close();
 						resolve();
 					};
@@ -242,7 +243,9 @@ describe('whose it is', () => {
 		await ana.page.exposeFunction('tell', (text: string) => void seen.push(text));
 		await ana.page.addInitScript(() => {
 			new MutationObserver(() => {
-				void (window as unknown as { tell(text: string): void }).tell(document.body?.innerText ?? '');
+				void (window as unknown as { tell(text: string): void }).tell(
+					document.body?.innerText ?? ''
+				);
 			}).observe(document, { childList: true, subtree: true });
 		});
 		await ana.goto(path);

@@ -66,7 +66,12 @@ export class DeviceReplica {
 		this.#db = db;
 		this.#viewer = viewer;
 		this.onLost = onLost;
-		this.#saved = { viewerId: viewer.id, personVersion: -1, conversations: new Map(), people: new Map() };
+		this.#saved = {
+			viewerId: viewer.id,
+			personVersion: -1,
+			conversations: new Map(),
+			people: new Map()
+		};
 		// Another tab wipes the device: nothing is written any more.
 		db.onversionchange = () => this.close();
 		db.onclose = () => this.#lose();
@@ -150,16 +155,22 @@ export class DeviceReplica {
 		};
 	}
 
-	/** Forgets the messages of all but the conversations latest active. Returns the ids of those. */
+	/**
+	 * Forgets the messages of all but the conversations latest active, and of what is open. Returns the
+	 * ids of those that keep theirs.
+	 */
 	thin(): string[] {
-		const latest = [...this.#saved.conversations.values()]
-			.sort((a, b) => b.activeAt - a.activeAt)
-			.map(({ conversation }) => conversation.id);
-		if (!this.#closed && latest.length > WITH_MESSAGES_MAX) {
+		const { conversations } = this.#saved;
+		const latest = [...conversations.values()].sort((a, b) => b.activeAt - a.activeAt);
+		const isOpen = ({ messages }: ConversationState) => messages.size > 0;
+		const dispensable = latest.slice(WITH_MESSAGES_MAX).filter((state) => !isOpen(state));
+		if (!this.#closed && dispensable.length > 0) {
 			const messages = this.#db.transaction('messages', 'readwrite').objectStore('messages');
-			for (const id of latest.slice(WITH_MESSAGES_MAX)) messages.delete(everyMessageOf(id));
+			for (const { conversation } of dispensable) {
+				messages.delete(everyMessageOf(conversation.id));
+			}
 		}
-		return latest.slice(0, WITH_MESSAGES_MAX);
+		return latest.slice(0, WITH_MESSAGES_MAX).map(({ conversation }) => conversation.id);
 	}
 
 	/** What was kept; an empty replica at first. */
@@ -272,7 +283,8 @@ export async function wipeDevice(factory = browserDevice(), except = ''): Promis
 	try {
 		const databases = await factory.databases();
 		for (const { name } of databases) {
-			if (name?.startsWith(DEVICE_PREFIX) && name !== DEVICE_PREFIX + except) factory.deleteDatabase(name);
+			if (name?.startsWith(DEVICE_PREFIX) && name !== DEVICE_PREFIX + except)
+				factory.deleteDatabase(name);
 		}
 	} catch {
 		// Forbidden: then there is nothing either.

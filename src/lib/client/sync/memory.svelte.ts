@@ -80,6 +80,7 @@ export class Memory {
 	/** Takes in the rest of what was kept, piece by piece. */
 	async recallRest(idle: () => Promise<void>): Promise<void> {
 		if (!this.#partial) return;
+		await idle();
 		for (const id of this.#device?.thin() ?? []) {
 			await idle();
 			await this.recallOf(id);
