@@ -11,7 +11,7 @@
 import { version } from '$app/env';
 import { assets, immutable } from '$app/manifest';
 import { self } from '$app/service-worker';
-import { CHOICE_CHANGED, DEVICE_PREFIX, SHELL_HEADER } from '#lib/shared/shell.ts';
+import { CHOICE_CHANGED, DEVICE_PREFIX, PAGE_OPENED, SHELL_HEADER } from '#lib/shared/shell.ts';
 
 const PREFIX = 'tertulia.';
 const CACHE = PREFIX + version;
@@ -39,6 +39,8 @@ self.addEventListener('activate', (event) => {
 self.addEventListener('message', (event) => {
 	// Without a network the pages stay as they are; each looks at the choices for itself too.
 	if (event.data === CHOICE_CHANGED) event.waitUntil(keepPages().catch(() => undefined));
+	// Asked for only now, since the page that it replaced is no longer there.
+	if (event.data === PAGE_OPENED) event.waitUntil(forgetOldVersions((event.source as Client).id));
 });
 
 self.addEventListener('fetch', (event) => {
@@ -47,7 +49,6 @@ self.addEventListener('fetch', (event) => {
 	if (request.method !== 'GET' || url.origin !== self.location.origin) return;
 	if (request.mode === 'navigate') {
 		event.respondWith(openPage(request, url.pathname));
-		event.waitUntil(forgetOldVersions(event.resultingClientId));
 	} else if (files.has(url.pathname) || url.pathname.startsWith('/_app/immutable/')) {
 		event.respondWith(fromCache(request));
 	}
@@ -142,12 +143,12 @@ async function fromCache(request: Request): Promise<Response> {
 	return (await kept(pathname)) ?? (await caches.match(pathname)) ?? fetch(request);
 }
 
-/** As soon as no page but the one that is just being opened could still need them. */
-async function forgetOldVersions(opening?: string): Promise<void> {
+/** As soon as no page but the one that has just been opened could still need them. */
+async function forgetOldVersions(opened?: string): Promise<void> {
 	const { installing, waiting } = self.registration;
 	if (installing || waiting) return;
 	const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
-	if (pages.some(({ id }) => id !== opening)) return;
+	if (pages.some(({ id }) => id !== opened)) return;
 	const names = await caches.keys();
 	const old = names.filter((name) => name.startsWith(PREFIX) && name !== CACHE);
 	await Promise.all(old.map((name) => caches.delete(name)));

@@ -203,6 +203,40 @@ describe('with a network', () => {
 	});
 });
 
+describe('a new version', () => {
+	const stage = useStage();
+	const OLD = 'tertulia.before';
+
+	test('takes over without a reload, and keeps the old one’s code while a page may need it', async () => {
+		const [ana] = await pair(stage, 'Newer');
+		const tab = await stage.anotherTab(ana);
+		await tab.goto(ana.path);
+		await tab.sees('Before.');
+		await ana.page.evaluate((name) => caches.open(name), OLD);
+		await ana.composer.fill('Half a thou');
+		// Another script in the same place, as far as the browser can tell.
+		await ana.page.evaluate(() => navigator.serviceWorker.register('/service-worker.js?next'));
+		for (const screen of [ana, tab]) {
+			await screen.page.getByText(en.connection.newVersion).waitFor();
+		}
+		expect(await ana.composer.inputValue()).toBe('Half a thou');
+		const versions = () => ana.page.evaluate(() => caches.keys());
+		expect(await versions()).toContain(OLD);
+
+		await ana.button(en.connection.reload).click();
+		await ana.page.getByText(en.connection.newVersion).waitFor({ state: 'detached' });
+		await ana.sees('Before.');
+		await eventually(() => ana.composer.inputValue()).toBe('Half a thou');
+		expect(await versions()).toContain(OLD);
+		await tab.page.close();
+		await eventually(async () => {
+			await ana.page.reload();
+			return versions();
+		}).not.toContain(OLD);
+		await ana.sees('Before.');
+	});
+});
+
 describe('whose it is', () => {
 	const stage = useStage();
 	const REFUSED = /status of 40[013]/;
@@ -243,9 +277,7 @@ describe('whose it is', () => {
 		await ana.page.exposeFunction('tell', (text: string) => void seen.push(text));
 		await ana.page.addInitScript(() => {
 			new MutationObserver(() => {
-				void (window as unknown as { tell(text: string): void }).tell(
-					document.body?.innerText ?? ''
-				);
+				(window as unknown as { tell(text: string): void }).tell(document.body?.innerText ?? '');
 			}).observe(document, { childList: true, subtree: true });
 		});
 		await ana.goto(path);

@@ -7,3 +7,5 @@ export const SHELL_HEADER = 'x-tertulia-shell';
 export const DEVICE_PREFIX = 'tertulia.person.';
 /** What a page tells the service worker when language or theme were chosen. */
 export const CHOICE_CHANGED = 'choice.changed';
+/** What a page tells the service worker that it was opened by. */
+export const PAGE_OPENED = 'page.opened';

@@ -1,4 +1,5 @@
 import { createContext } from 'svelte';
+import { PAGE_OPENED } from '#lib/shared/shell.ts';
 
 /** A page that stays open for days looks so often whether the app has changed. */
 const LOOK_EVERY_MS = 60 * 60 * 1000;
@@ -25,6 +26,8 @@ export class AppVersion {
 			controlled = true;
 		};
 		serviceWorker.addEventListener('controllerchange', takenOver, { signal });
+
+		serviceWorker.controller?.postMessage(PAGE_OPENED);
 
 		let looked = Date.now();
 		const look = () => {
