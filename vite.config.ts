@@ -36,10 +36,32 @@ function doors(): Plugin {
 }
 
 export default defineConfig({
+	environments: {
+		client: {
+			build: {
+				rolldownOptions: {
+					output: {
+						codeSplitting: {
+							// Each file costs a slow device some milliseconds, also when it comes from the cache: so
+							// all styles are one, and what several pages and dialogs use is one too.
+							groups: [
+								{ name: 'styles', test: /\.css($|\?)|[?&]type=style/ },
+								{ name: 'shared', test: /\/(src\/lib|node_modules)\//, minShareCount: 3 }
+							]
+						}
+					}
+				}
+			}
+		}
+	},
 	plugins: [
 		doors(),
 		sveltekit({
 			adapter: adapter(),
+			// The pages that the service worker keeps are shown at addresses of any depth.
+			paths: { relative: false },
+			// By hand, in production alone: lib/client/shell/app-version.svelte.ts.
+			serviceWorker: { register: false },
 			csp: {
 				mode: 'nonce',
 				directives: {

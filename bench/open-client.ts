@@ -1,3 +1,4 @@
+import { uuidv7 } from 'uuidv7';
 import type { Browser, BrowserContext, Page } from 'playwright';
 import { Problem } from '../scripts/lib/problem.ts';
 import { findChromium } from '../scripts/lib/chromium.ts';
@@ -9,12 +10,15 @@ import { fill } from './open.ts';
 
 const RUNS = 10;
 const CPU_SLOWDOWN = 4;
+/** As many as the window has room for. */
+const ROWS = 10;
 const TARGET_MS = 300;
 
 /**
  * From the beginning of a navigation (or the click on a row of the list) to the frame that shows the
- * list and the last messages of a conversation, in Chromium at a quarter of this machine's speed.
- * Cold is a browser that was never here; warm has visited before and kept what it saw. It needs the
+ * list (as far as the window shows it) and the last messages of a conversation, in Chromium at a
+ * quarter of this machine's speed. Cold is a browser that was never here; warm has visited before and
+ * kept what it saw. It needs the
  * build (`pnpm build`).
  */
 export async function measureOpeningInBrowser(): Promise<Measurement[]> {
@@ -43,11 +47,15 @@ async function measure(browser: Browser, url: string, databaseUrl: string): Prom
 		}
 	});
 	const { result } = (await signedUp.json()) as { result: { data: { id: string } } };
-	const { conversationId, known } = await fill(databaseUrl, result.data.id);
+	const { conversationId } = await fill(databaseUrl, result.data.id);
+	// Whoever opens the app again was last where they wrote last.
+	await visited.request.post('/trpc/messages.send', {
+		headers: { origin: url },
+		data: { id: uuidv7(), conversationId, body: 'What was said last.' }
+	});
 	const path = `/c/${conversationId}`;
-	const other = Object.keys(known).find((id) => id !== conversationId) ?? '';
 	const storageState = await visited.storageState();
-	await visitAndKeep(visited, path);
+	const other = await visitAndKeep(visited, path);
 
 	const cold: number[] = [];
 	const warm: number[] = [];
@@ -57,7 +65,7 @@ async function measure(browser: Browser, url: string, databaseUrl: string): Prom
 		cold.push(await timeOf(fresh, path));
 		await fresh.close();
 		warm.push(await timeOf(visited, path));
-		click.push(await timeOfClick(visited, path, `/c/${other}`));
+		click.push(await timeOfClick(visited, path, other));
 	}
 	const row = (what: string, times: number[], target?: number) =>
 		distribution(times, {
@@ -72,8 +80,11 @@ async function measure(browser: Browser, url: string, databaseUrl: string): Prom
 	];
 }
 
-/** Long enough that everything is written to the device. */
-async function visitAndKeep(context: BrowserContext, path: string): Promise<void> {
+/**
+ * Long enough that everything is written to the device, and the service worker is there. Returns the
+ * address of another conversation of which the newest page is kept.
+ */
+async function visitAndKeep(context: BrowserContext, path: string): Promise<string> {
 	const page = await context.newPage();
 	const synced = page.waitForResponse('**/trpc/sync.since**');
 	await page.goto(path);
@@ -93,7 +104,11 @@ async function visitAndKeep(context: BrowserContext, path: string): Promise<void
 			};
 		});
 	});
+	await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+	const first = page.locator(`nav a[data-conversation-row]:not([href="${path}"])`).first();
+	const other = (await first.getAttribute('href')) ?? '';
 	await page.close();
+	return other;
 }
 
 async function timeOf(context: BrowserContext, path: string): Promise<number> {
@@ -109,21 +124,18 @@ async function timeOfClick(context: BrowserContext, from: string, to: string): P
 	const synced = page.waitForResponse('**/trpc/sync.since**');
 	await page.goto(from);
 	await synced;
-	const link = page.locator(`nav a[href="${to}"]`);
-	const [began] = await Promise.all([
-		page.evaluate(
-			(href) =>
-				new Promise<number>((resolve) => {
-					document.addEventListener('click', () => resolve(performance.now()), {
-						capture: true,
-						once: true
-					});
-					document.querySelector<HTMLElement>(`nav a[href="${href}"]`)?.click();
-				}),
-			to
-		),
-		link.waitFor()
-	]);
+	await page.locator(`nav a[href="${to}"]`).waitFor();
+	const began = await page.evaluate(
+		(href) =>
+			new Promise<number>((resolve) => {
+				document.addEventListener('click', () => resolve(performance.now()), {
+					capture: true,
+					once: true
+				});
+				document.querySelector<HTMLElement>(`nav a[href="${href}"]`)?.click();
+			}),
+		to
+	);
 	const time = (await shown(page, to)) - began;
 	await page.close();
 	return time;
@@ -139,14 +151,14 @@ async function slowPage(context: BrowserContext): Promise<Page> {
 /** Milliseconds since the navigation at which the frame with the list and the messages was out. */
 async function shown(page: Page, path: string): Promise<number> {
 	const handle = await page.waitForFunction(
-		(path) => {
+		({ path, ROWS }) => {
 			const isThere =
 				location.pathname === path &&
-				document.querySelector(`nav a[href="${path}"]`) &&
+				document.querySelectorAll('nav [data-conversation-row]').length >= ROWS &&
 				document.querySelector('[role=log] article');
 			return isThere && performance.now();
 		},
-		path,
+		{ path, ROWS },
 		{ polling: 'raf' }
 	);
 	return Number(await handle.jsonValue());

@@ -9,6 +9,7 @@ const ROOT = path.resolve(import.meta.dirname, '..');
 const CHECKS: [name: string, command: string, ...args: string[]][] = [
 	['lint', 'eslint', '.', '--max-warnings=0'],
 	['types', 'svelte-check', '--fail-on-warnings', '--output=human', '--threshold=warning'],
+	['types of the service worker', 'tsc', '--project', 'src/service-worker'],
 	['unused code', 'knip', '--no-progress'],
 	['formatting', 'prettier', '--check', '--log-level=warn', '.'],
 	['import map', 'node', 'scripts/check-imports.ts'],

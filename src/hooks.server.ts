@@ -1,3 +1,4 @@
+import type { RequestEvent } from '@sveltejs/kit';
 import type { Handle, HandleServerError, ServerInit } from '@sveltejs/kit/hooks';
 import { startApp } from '#lib/server/app.ts';
 import { clientAddress, securityHeaders } from '#lib/server/platform/http.ts';
@@ -29,6 +30,8 @@ export const handle: Handle = async ({ event, resolve }) => {
 	);
 	event.locals.theme = knownTheme(event.cookies.get('theme'));
 
+	tellWhoIsSignedIn(event);
+
 	const began = performance.now();
 	const response = await resolve(event, {
 		transformPageChunk: ({ html }) =>
@@ -45,6 +48,23 @@ export const handle: Handle = async ({ event, resolve }) => {
 	}
 	return response;
 };
+
+/**
+ * The session's cookie is not for script to read; this one tells the page whose data of those that
+ * the device keeps it may be drawn from. It opens nothing.
+ */
+function tellWhoIsSignedIn({ cookies, locals, url }: RequestEvent): void {
+	const id = locals.viewer?.id;
+	if (id === cookies.get('person')) return;
+	const options = {
+		path: '/',
+		httpOnly: false,
+		sameSite: 'lax',
+		secure: url.protocol === 'https:'
+	} as const;
+	if (id === undefined) cookies.delete('person', options);
+	else cookies.set('person', id, { ...options, maxAge: 400 * 86_400 });
+}
 
 export const handleError: HandleServerError = ({ error, event, kind }) => {
 	if (kind !== 'unknown') return;

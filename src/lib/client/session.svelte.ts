@@ -8,7 +8,8 @@ import {
 	emptyReplica,
 	mergeMembers,
 	withConversation,
-	withPeople
+	withPeople,
+	type Replica
 } from '#lib/shared/replica.ts';
 import type { SyncAnswer } from '#lib/shared/sync.ts';
 import { People } from './accounts/people.svelte.ts';
@@ -20,22 +21,26 @@ import { Timeline } from './messages/timeline.svelte.ts';
 import type { Api } from './sync/api.ts';
 import { Connection } from './sync/connection.svelte.ts';
 import { SyncEngine } from './sync/engine.ts';
-import { browserDevice } from './sync/device.ts';
+import { browserDevice, type DeviceReplica, type KeptOpening } from './sync/device.ts';
 import { Memory } from './sync/memory.svelte.ts';
 import { askServer, PollSource } from './sync/poll.ts';
 import { SharedStream, type ChannelLike } from './sync/shared-stream.ts';
 import { ReplicaStore } from './sync/store.svelte.ts';
 import { EventStream, type EventSourceLike, type StreamState } from './sync/stream.ts';
 import { browserChannel, browserLocks } from './sync/tabs.ts';
+import { idle } from './ui/idle.ts';
 import { api as serverApi, onSignedOut, speakFor } from './trpc.ts';
 
-/** What the server renders the first page from. */
-export interface SessionData {
+/** What the server renders a page from, or who asks it for the same from the browser. */
+export interface ServerOpening {
 	viewer: ViewerView;
 	bootstrap: SyncAnswer;
 	/** The conversation that the page was opened at. */
 	opening: { conversationId: string; page: MessagePage; members: MemberList } | null;
 }
+
+/** A page begins with what the server says, or else with what this device kept. */
+export type SessionData = ServerOpening | KeptOpening;
 
 /** Where the session meets the world; tests bring their own. */
 export interface SessionEdges {
@@ -63,24 +68,26 @@ export class Session {
 	readonly #history: History;
 	readonly #engine: SyncEngine;
 	readonly #stream: SharedStream;
+	/** Where the page was drawn from what the device kept. */
+	readonly #kept: DeviceReplica | null;
 	readonly #timelines = new Map<string, Timeline>();
 	#ended = $state(false);
 	#prefetched = false;
 	#stop: (() => void) | null = null;
 
-	constructor({ viewer, bootstrap, opening }: SessionData, edges: SessionEdges = {}) {
+	constructor(data: SessionData, edges: SessionEdges = {}) {
+		const { viewer } = data;
 		const api = edges.api ?? serverApi;
 		this.viewer = viewer;
 		this.#api = api;
-		const empty = emptyReplica(viewer.id);
-		const { replica } = applySync(empty, bootstrap, empty);
 		const self = { id: viewer.id, name: viewer.name, username: viewer.username };
-		this.#store = new ReplicaStore(withPeople(replica, [self]));
+		this.#store = new ReplicaStore(withPeople(replicaOf(data), [self]));
 		this.#store.windowOf = (id) => this.#timelines.get(id)?.span ?? null;
-		this.#history = new History(api.messages, this.#store);
 		const device = edges.device === undefined ? browserDevice() : edges.device;
-		this.memory = new Memory(viewer.id, this.#store, device);
-		if (opening) this.#adopt(opening);
+		this.memory = new Memory(viewer, this.#store, device);
+		this.#history = new History(api.messages, this.#store, (id) => this.memory.recallOf(id));
+		this.#kept = 'device' in data ? data.device : null;
+		if ('opening' in data && data.opening) this.#adopt(data.opening);
 
 		this.#engine = new SyncEngine({
 			store: this.#store,
@@ -142,7 +149,7 @@ export class Session {
 		return () => this.#halt();
 	}
 
-	#adopt(opening: NonNullable<SessionData['opening']>): void {
+	#adopt(opening: NonNullable<ServerOpening['opening']>): void {
 		const { conversationId, page, members } = opening;
 		this.#history.adopt(conversationId, page);
 		const state = this.#store.get(conversationId);
@@ -178,9 +185,15 @@ export class Session {
 			if (!stopped) this.#stream.open();
 		};
 		// The first sync asks for what has changed since what was kept.
-		const recalled = this.memory.recall();
-		if (this.memory.exists) void recalled.then(connect);
-		else connect();
+		if (this.#kept) {
+			this.memory.goOn(this.#kept);
+			connect();
+			void this.memory.recallRest(idle);
+		} else {
+			const recalled = this.memory.recall();
+			if (this.memory.exists) void recalled.then(connect);
+			else connect();
+		}
 		return () => {
 			stopped = true;
 			for (const step of undo) step();
@@ -244,12 +257,10 @@ export class Session {
 	}
 }
 
-/** When the browser has nothing better to do. */
-function idle(): Promise<void> {
-	return new Promise((resolve) => {
-		if ('requestIdleCallback' in window) requestIdleCallback(() => resolve(), { timeout: 2000 });
-		else setTimeout(resolve, 200);
-	});
+function replicaOf(data: SessionData): Replica {
+	if ('replica' in data) return data.replica;
+	const empty = emptyReplica(data.viewer.id);
+	return applySync(empty, data.bootstrap, empty).replica;
 }
 
 const [useSession, setSession] = createContext<Session>();

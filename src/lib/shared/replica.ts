@@ -199,7 +199,7 @@ export function withReadSeq(state: ConversationState, readSeq: number): Conversa
 /** A page of history. Read before what is forgotten, it is refused: the same state comes back. */
 export function mergePage(
 	state: ConversationState,
-	page: MessagePage,
+	page: Pick<MessagePage, 'version' | 'messages'>,
 	viewerId: string
 ): ConversationState {
 	if (page.version < state.forgotten) return state;

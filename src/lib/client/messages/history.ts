@@ -20,10 +20,17 @@ const PREFETCHED = 8;
 export class History {
 	readonly #page: (input: PageInput) => Promise<MessagePage>;
 	readonly #store: ReplicaStore;
+	/** Takes in what the device has of a conversation; done at once where there is nothing to take. */
+	readonly recall: (conversationId: string) => Promise<void>;
 
-	constructor(api: Api['messages'], store: ReplicaStore) {
+	constructor(
+		api: Api['messages'],
+		store: ReplicaStore,
+		recall: (conversationId: string) => Promise<void> = () => Promise.resolve()
+	) {
 		this.#page = (input) => api.page.query(input);
 		this.#store = store;
+		this.recall = recall;
 	}
 
 	/** The span that came, now cached; null when there was nothing. */
@@ -50,6 +57,7 @@ export class History {
 	async prefetch(conversations: readonly ConversationState[], idle: () => Promise<void>) {
 		for (const { conversation } of conversations.slice(0, PREFETCHED)) {
 			await idle();
+			await this.recall(conversation.id);
 			const state = this.#store.get(conversation.id);
 			if (!state || isCached(state, openingSpan(state))) continue;
 			try {
@@ -62,7 +70,9 @@ export class History {
 }
 
 /** What a conversation opens with: the span that the server's `openingPage` would give. */
-export function openingSpan(state: ConversationState): Span {
+export function openingSpan(
+	state: Pick<ConversationState, 'conversation' | 'lastSeq' | 'readSeq'>
+): Span {
 	const { around } = openingPage(state);
 	return around === undefined ? newestSpan(state) : spanAround(state, around);
 }

@@ -154,6 +154,11 @@ export class Timeline {
 		if (span && isCached(state, span)) return this.#show(span);
 		this.#state = 'loading';
 		try {
+			await this.#history.recall(this.conversationId);
+			if (turn !== this.#turn) return;
+			const recalled = this.#store.get(this.conversationId);
+			const kept = recalled && spanOf(recalled);
+			if (kept && isCached(recalled, kept)) return this.#show(kept);
 			const came = await this.#history.fetch(input);
 			if (turn !== this.#turn) return;
 			// The end may have moved on, and what is new be here already.
@@ -205,6 +210,7 @@ export class Timeline {
 		again: () => Promise<void>
 	): Promise<void> {
 		const turn = this.#turn;
+		await this.#history.recall(this.conversationId);
 		const state = this.#store.get(this.conversationId);
 		let span: Span | null = wanted;
 		if (!state || !isCached(state, wanted)) {

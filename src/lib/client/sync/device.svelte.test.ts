@@ -22,7 +22,7 @@ let factory: IDBFactory;
 beforeEach(() => (factory = new IDBFactory()));
 afterEach(() => vi.restoreAllMocks());
 
-const open = (onLost = () => {}) => DeviceReplica.open(factory, VIEWER.id, onLost);
+const open = (onLost = () => {}) => DeviceReplica.open(factory, VIEWER, onLost);
 
 /** As the server's first page gives it. */
 function bootstrap(server: FakeServer): Replica {
@@ -93,7 +93,7 @@ test('what is too far behind, or ahead of a restored server, is left out and wri
 
 	const restored = new FakeServer(20);
 	const store = new ReplicaStore(bootstrap(restored));
-	const memory = new Memory(VIEWER.id, store, factory);
+	const memory = new Memory(VIEWER, store, factory);
 	await memory.recall();
 	expect(store.get(ID)).toMatchObject({ version: 20, lastSeq: 20 });
 	expect(store.get(ID)?.messages.size).toBe(1);
@@ -117,7 +117,7 @@ test('forbidden storage is said, and the app goes on', async () => {
 	vi.spyOn(factory, 'open').mockImplementation(() => {
 		throw new DOMException('No.', 'SecurityError');
 	});
-	const memory = new Memory(VIEWER.id, new ReplicaStore(bootstrap(new FakeServer(5))), factory);
+	const memory = new Memory(VIEWER, new ReplicaStore(bootstrap(new FakeServer(5))), factory);
 	expect(memory.keeps).toBe(true);
 	await memory.recall();
 	expect(memory.keeps).toBe(false);
@@ -125,7 +125,7 @@ test('forbidden storage is said, and the app goes on', async () => {
 
 test('storage that does not answer is waited for a second', async () => {
 	vi.spyOn(factory, 'open').mockImplementation(() => ({}) as IDBOpenDBRequest);
-	const memory = new Memory(VIEWER.id, new ReplicaStore(bootstrap(new FakeServer(5))), factory);
+	const memory = new Memory(VIEWER, new ReplicaStore(bootstrap(new FakeServer(5))), factory);
 	await memory.recall();
 	expect(memory.keeps).toBe(false);
 });
@@ -135,7 +135,7 @@ test('a full device keeps what it had, and says so', async () => {
 	const first = withPage(bootstrap(server), server);
 	await keep(first);
 	const store = new ReplicaStore(bootstrap(server));
-	const memory = new Memory(VIEWER.id, store, factory);
+	const memory = new Memory(VIEWER, store, factory);
 	await memory.recall();
 	const put = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
 		throw new DOMException('Full.', 'QuotaExceededError');
@@ -151,7 +151,7 @@ test('a full device keeps what it had, and says so', async () => {
 test('a wiped device holds nothing, and no other tab writes to it again', async () => {
 	const server = new FakeServer(5);
 	const store = new ReplicaStore(withPage(bootstrap(server), server));
-	const other = new Memory(VIEWER.id, store, factory);
+	const other = new Memory(VIEWER, store, factory);
 	await other.recall();
 	await keep(store.replica);
 	wipePerson(factory, VIEWER.id);
@@ -164,7 +164,7 @@ test('a wiped device holds nothing, and no other tab writes to it again', async 
 });
 
 test('nothing of somebody else stays beside what is the viewer’s', async () => {
-	const others = await DeviceReplica.open(factory, 'somebody else', () => {});
+	const others = await DeviceReplica.open(factory, { ...VIEWER, id: 'somebody else' }, () => {});
 	others.close();
 	await keep(bootstrap(new FakeServer(5)));
 	await wipeDevice(factory, VIEWER.id);
@@ -290,3 +290,75 @@ function trimHard(state: ConversationState): ConversationState {
 	const forgotten = Math.max(state.forgotten, ...dropped.map(({ version }) => version));
 	return { ...state, messages, forgotten };
 }
+
+/** A page that was drawn from the device, and is to be told the rest. */
+async function openedFrom(conversationId: string | undefined) {
+	const kept = await DeviceReplica.opening(factory, VIEWER.id, conversationId);
+	if (!kept) throw new Error('Nothing was kept.');
+	const store = new ReplicaStore(kept.replica);
+	const memory = new Memory(kept.viewer, store, factory);
+	memory.goOn(kept.device);
+	return { kept, store, memory };
+}
+
+test('a page opens with the list and the window of one conversation, and gets the rest later', async () => {
+	const server = new FakeServer(120);
+	let replica = withPage(bootstrap(server), server);
+	const older = server.page({ conversationId: ID, before: 71, limit: 50 });
+	const state = replica.conversations.get(ID)!;
+	server.readSeq = 120;
+	replica = withConversation(replica, { ...mergePage(state, older, VIEWER.id), readSeq: 120 });
+	await keep(replica);
+
+	const { kept, store, memory } = await openedFrom(ID);
+	expect(kept.viewer).toEqual(VIEWER);
+	expect([...(store.get(ID)?.messages.keys() ?? [])].sort((a, b) => a - b)).toEqual(
+		Array.from({ length: 50 }, (_, index) => 71 + index)
+	);
+	await memory.recallOf(ID);
+	expect(store.get(ID)?.messages).toEqual(replica.conversations.get(ID)?.messages);
+	memory.stop();
+
+	const list = await openedFrom(undefined);
+	expect(list.store.get(ID)?.messages.size).toBe(0);
+	expect(list.store.get(ID)?.lastMessage?.seq).toBe(120);
+	list.memory.stop();
+});
+
+test('what was kept and is out of date by the time it is recalled takes nothing back', async () => {
+	const server = new FakeServer(60);
+	await keep(withPage(bootstrap(server), server));
+	const { store, memory } = await openedFrom(undefined);
+	server.edit(55);
+	server.post();
+	store.commit(sync(store.replica, server));
+	await memory.recallOf(ID);
+	expect(store.get(ID)?.version).toBe(62);
+	expect(store.get(ID)?.messages.get(55)).toMatchObject({ body: 'Hello!' });
+	expect(store.get(ID)?.messages.size).toBe(51);
+	memory.stop();
+	await expect.poll(async () => (await kept()).conversations.get(ID)?.version).toBe(62);
+	expect((await kept()).conversations.get(ID)).toMatchObject({
+		messages: store.get(ID)?.messages
+	});
+});
+
+test('a conversation that was reset meanwhile takes in none of what was kept before', async () => {
+	const server = new FakeServer(60);
+	await keep(withPage(bootstrap(server), server));
+	const { store, memory } = await openedFrom(undefined);
+	server.edit(55);
+	for (let i = 0; i < 300; i++) server.post();
+	store.commit(sync(store.replica, server));
+	await memory.recallOf(ID);
+	expect(store.get(ID)?.messages.has(55)).toBe(false);
+	memory.stop();
+});
+
+test('nothing opens where nothing was kept, and looking leaves nothing behind', async () => {
+	expect(await DeviceReplica.opening(factory, VIEWER.id, ID)).toBeNull();
+	expect(await factory.databases()).toEqual([]);
+	await keep(bootstrap(new FakeServer(5)));
+	expect(await DeviceReplica.opening(factory, 'somebody else', ID)).toBeNull();
+	expect(await factory.databases()).toHaveLength(1);
+});

@@ -10,12 +10,13 @@
  */
 import type { MemberView } from '#lib/shared/conversations.ts';
 import type { MessageView } from '#lib/shared/messages.ts';
-import type { PersonView } from '#lib/shared/accounts.ts';
+import type { PersonView, ViewerView } from '#lib/shared/accounts.ts';
 import type { ConversationState, Replica } from '#lib/shared/replica.ts';
+import { DEVICE_PREFIX } from '#lib/shared/shell.ts';
+import { openingSpan } from '#lib/client/messages/history.ts';
 
 /** Raise it with any change of what lies in the stores: what an older app kept is dropped. */
-const SCHEMA = 1;
-const PREFIX = 'tertulia.person.';
+const SCHEMA = 2;
 /** Conversations whose messages are kept, the latest active first. */
 const WITH_MESSAGES_MAX = 40;
 /** IndexedDB has been seen to hang; the app does not wait for it longer than this. */
@@ -32,11 +33,28 @@ interface KeptMembers {
 interface KeptPerson {
 	viewerId: string;
 	personVersion: number;
+	viewer: ViewerView;
+}
+
+/** Everything about one conversation that was kept, every row as of `version` or newer. */
+export interface KeptConversation {
+	version: number;
+	messages: MessageView[];
+	members: MemberView[];
+	membersLoaded: boolean;
+}
+
+/** What a page is drawn from before anything else is known. */
+export interface KeptOpening {
+	viewer: ViewerView;
+	replica: Replica;
+	device: DeviceReplica;
 }
 
 export class DeviceReplica {
 	readonly #db: IDBDatabase;
-	readonly #onLost: () => void;
+	readonly #viewer: ViewerView;
+	onLost: () => void;
 	/** What this tab knows to be there, per conversation. */
 	#saved: Replica;
 	/** The replica of the last writing. */
@@ -44,10 +62,16 @@ export class DeviceReplica {
 	#saving: Promise<void> | null = null;
 	#closed = false;
 
-	private constructor(db: IDBDatabase, viewerId: string, onLost: () => void) {
+	private constructor(db: IDBDatabase, viewer: ViewerView, onLost: () => void) {
 		this.#db = db;
-		this.#onLost = onLost;
-		this.#saved = { viewerId, personVersion: -1, conversations: new Map(), people: new Map() };
+		this.#viewer = viewer;
+		this.onLost = onLost;
+		this.#saved = {
+			viewerId: viewer.id,
+			personVersion: -1,
+			conversations: new Map(),
+			people: new Map()
+		};
 		// Another tab wipes the device: nothing is written any more.
 		db.onversionchange = () => this.close();
 		db.onclose = () => this.#lose();
@@ -56,19 +80,97 @@ export class DeviceReplica {
 	/** Rejects where the browser forbids it, or does not answer. */
 	static async open(
 		factory: IDBFactory,
-		viewerId: string,
+		viewer: ViewerView,
 		onLost: () => void
 	): Promise<DeviceReplica> {
-		const opening = openDatabase(factory, PREFIX + viewerId);
-		const late = new Promise<never>((_, reject) => {
-			setTimeout(() => reject(new Error('IndexedDB does not answer.')), PATIENCE_MS);
-		});
-		try {
-			return new DeviceReplica(await Promise.race([opening, late]), viewerId, onLost);
-		} catch (error) {
-			opening.then((db) => db.close()).catch(() => {});
-			throw error;
+		return new DeviceReplica(await patiently(openDatabase(factory, viewer.id)), viewer, onLost);
+	}
+
+	/**
+	 * The list, and of the conversation that is opened what its window shows: little enough to be read
+	 * within a frame or two. Null when nothing was kept of this person; makes nothing.
+	 */
+	static async opening(
+		factory: IDBFactory,
+		viewerId: string,
+		conversationId: string | undefined
+	): Promise<KeptOpening | null> {
+		const db = await patiently(openDatabase(factory, viewerId, true));
+		if (!db) return null;
+		const stores = storesOf(db.transaction(STORES));
+		const id = conversationId ?? '';
+		const [persons, people, conversations, members, messages] = await Promise.all([
+			all<KeptPerson>(stores.person),
+			all<PersonView>(stores.people),
+			all<Kept>(stores.conversations),
+			answered(stores.members.get(id) as IDBRequest<KeptMembers | undefined>),
+			windowOf(stores, id)
+		]);
+		const viewer = persons[0]?.viewer;
+		if (!viewer) {
+			db.close();
+			return null;
 		}
+		const device = new DeviceReplica(db, viewer, () => {});
+		device.#saved = {
+			viewerId,
+			personVersion: persons[0]?.personVersion ?? -1,
+			people: new Map(people.map((person) => [person.id, person])),
+			conversations: new Map(
+				conversations.map((kept) =>
+					kept.conversation.id === id
+						? [id, stateOf(kept, members, messages)]
+						: [kept.conversation.id, stateOf(kept, undefined, [])]
+				)
+			)
+		};
+		return { viewer, replica: device.#saved, device };
+	}
+
+	/** Everything that was kept of one conversation; null when nothing is. */
+	async conversation(id: string): Promise<KeptConversation | null> {
+		if (this.#closed) return null;
+		const stores = storesOf(this.#db.transaction(STORES));
+		const [kept, members, messages] = await Promise.all([
+			answered(stores.conversations.get(id) as IDBRequest<Kept | undefined>),
+			answered(stores.members.get(id) as IDBRequest<KeptMembers | undefined>),
+			all<MessageView>(stores.messages, everyMessageOf(id))
+		]);
+		if (!kept) return null;
+		return {
+			version: kept.version,
+			messages,
+			members: members?.members ?? [],
+			membersLoaded: members?.loaded ?? false
+		};
+	}
+
+	/** What was kept has been taken into a conversation that was as it lies here. */
+	took(before: ConversationState, after: ConversationState): void {
+		const { id } = after.conversation;
+		if (this.#saved.conversations.get(id) !== before) return;
+		this.#saved = {
+			...this.#saved,
+			conversations: new Map(this.#saved.conversations).set(id, after)
+		};
+	}
+
+	/**
+	 * Forgets the messages of all but the conversations latest active, and of what is open. Returns the
+	 * ids of those that keep theirs.
+	 */
+	thin(): string[] {
+		const { conversations } = this.#saved;
+		const latest = [...conversations.values()].sort((a, b) => b.activeAt - a.activeAt);
+		const isOpen = ({ messages }: ConversationState) => messages.size > 0;
+		const dispensable = latest.slice(WITH_MESSAGES_MAX).filter((state) => !isOpen(state));
+		if (!this.#closed && dispensable.length > 0) {
+			const messages = this.#db.transaction('messages', 'readwrite').objectStore('messages');
+			for (const { conversation } of dispensable) {
+				messages.delete(everyMessageOf(conversation.id));
+			}
+		}
+		return latest.slice(0, WITH_MESSAGES_MAX).map(({ conversation }) => conversation.id);
 	}
 
 	/** What was kept; an empty replica at first. */
@@ -154,7 +256,10 @@ export class DeviceReplica {
 				if (before.people.get(id) !== person) stores.people.put(person);
 			}
 			const { viewerId, personVersion } = replica;
-			if (personVersion !== before.personVersion) stores.person.put({ viewerId, personVersion });
+			if (personVersion !== before.personVersion || !this.#written) {
+				const person: KeptPerson = { viewerId, personVersion, viewer: this.#viewer };
+				stores.person.put(person);
+			}
 		} catch (error) {
 			done.catch(() => {});
 			throw error;
@@ -168,7 +273,7 @@ export class DeviceReplica {
 	#lose(): void {
 		if (this.#closed) return;
 		this.close();
-		this.#onLost();
+		this.onLost();
 	}
 }
 
@@ -178,7 +283,8 @@ export async function wipeDevice(factory = browserDevice(), except = ''): Promis
 	try {
 		const databases = await factory.databases();
 		for (const { name } of databases) {
-			if (name?.startsWith(PREFIX) && name !== PREFIX + except) factory.deleteDatabase(name);
+			if (name?.startsWith(DEVICE_PREFIX) && name !== DEVICE_PREFIX + except)
+				factory.deleteDatabase(name);
 		}
 	} catch {
 		// Forbidden: then there is nothing either.
@@ -187,7 +293,7 @@ export async function wipeDevice(factory = browserDevice(), except = ''): Promis
 
 export function wipePerson(factory: IDBFactory | null, personId: string): void {
 	try {
-		factory?.deleteDatabase(PREFIX + personId);
+		factory?.deleteDatabase(DEVICE_PREFIX + personId);
 	} catch {
 		// Forbidden: then there is nothing either.
 	}
@@ -256,10 +362,49 @@ function stateOf(
 const everyMessageOf = (conversationId: string): IDBKeyRange =>
 	IDBKeyRange.bound([conversationId], [conversationId, []]);
 
-async function openDatabase(factory: IDBFactory, name: string): Promise<IDBDatabase> {
+/** What a page opens with, as `openingSpan` has it. */
+async function windowOf(
+	{ conversations, messages }: Record<StoreName, IDBObjectStore>,
+	id: string
+): Promise<MessageView[]> {
+	const kept = await answered(conversations.get(id) as IDBRequest<Kept | undefined>);
+	if (!kept) return [];
+	const { from, to } = openingSpan(kept);
+	return all<MessageView>(messages, IDBKeyRange.bound([id, from], [id, to]));
+}
+
+/** IndexedDB that answers too late is closed again. */
+async function patiently<Opened extends IDBDatabase | null>(
+	opening: Promise<Opened>
+): Promise<Opened> {
+	const late = new Promise<never>((_, reject) => {
+		setTimeout(() => reject(new Error('IndexedDB does not answer.')), PATIENCE_MS);
+	});
+	try {
+		return await Promise.race([opening, late]);
+	} catch (error) {
+		opening.then((db) => db?.close()).catch(() => {});
+		throw error;
+	}
+}
+
+function openDatabase(factory: IDBFactory, viewerId: string): Promise<IDBDatabase>;
+/** Null when there is none yet, or one of another app version. */
+function openDatabase(
+	factory: IDBFactory,
+	viewerId: string,
+	onlyThere: true
+): Promise<IDBDatabase | null>;
+async function openDatabase(
+	factory: IDBFactory,
+	viewerId: string,
+	onlyThere = false
+): Promise<IDBDatabase | null> {
+	const name = DEVICE_PREFIX + viewerId;
 	const request = factory.open(name, SCHEMA);
 	request.onupgradeneeded = () => {
 		const { result: db } = request;
+		if (onlyThere) return request.transaction?.abort();
 		for (const old of [...db.objectStoreNames]) db.deleteObjectStore(old);
 		db.createObjectStore('person', { keyPath: 'viewerId' });
 		db.createObjectStore('people', { keyPath: 'id' });
@@ -270,10 +415,11 @@ async function openDatabase(factory: IDBFactory, name: string): Promise<IDBDatab
 	try {
 		return await answered(request);
 	} catch (error) {
+		if (onlyThere) return null;
 		// A newer app was here, and this one does not know what it kept.
 		if (!(error instanceof DOMException) || error.name !== 'VersionError') throw error;
 		await answered(factory.deleteDatabase(name));
-		return openDatabase(factory, name);
+		return openDatabase(factory, viewerId);
 	}
 }
 
@@ -285,8 +431,8 @@ const storesOf = (transaction: IDBTransaction): Record<StoreName, IDBObjectStore
 	messages: transaction.objectStore('messages')
 });
 
-const all = <Row>(store: IDBObjectStore): Promise<Row[]> =>
-	answered(store.getAll() as IDBRequest<Row[]>);
+const all = <Row>(store: IDBObjectStore, range?: IDBKeyRange): Promise<Row[]> =>
+	answered(store.getAll(range) as IDBRequest<Row[]>);
 
 function answered<Result>(request: IDBRequest<Result>): Promise<Result> {
 	return new Promise((resolve, reject) => {

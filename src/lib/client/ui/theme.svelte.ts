@@ -26,11 +26,13 @@ export class ThemeChoice {
 
 	/** Gives the browser's own frame (the bar of a phone) the colour of the page. */
 	paintBrowser(): void {
-		const colour = getComputedStyle(document.documentElement).backgroundColor;
+		// Read only where it is wanted: it makes the browser compute all styles at once.
+		const colour =
+			this.#theme === 'system' ? '' : getComputedStyle(document.documentElement).backgroundColor;
 		for (const meta of document.querySelectorAll<HTMLMetaElement>('meta[name=theme-color]')) {
 			// Where the system decides, the two metas with their media queries are right as they are.
 			meta.dataset['own'] ??= meta.content;
-			meta.content = this.#theme === 'system' ? meta.dataset['own'] : colour;
+			meta.content = colour || meta.dataset['own'];
 		}
 	}
 }

@@ -1,0 +1,11 @@
+/**
+ * Asks for a page as the service worker keeps it, to open the app with: the frame alone, whoever
+ * asks. There is nothing of anybody in it.
+ */
+export const SHELL_HEADER = 'x-tertulia-shell';
+/** Databases on the device, one per person: their names begin so. */
+export const DEVICE_PREFIX = 'tertulia.person.';
+/** What a page tells the service worker when language or theme were chosen. */
+export const CHOICE_CHANGED = 'choice.changed';
+/** What a page tells the service worker that it was opened by. */
+export const PAGE_OPENED = 'page.opened';
