@@ -8,7 +8,8 @@ import {
 	emptyReplica,
 	mergeMembers,
 	withConversation,
-	withPeople
+	withPeople,
+	type Replica
 } from '#lib/shared/replica.ts';
 import type { SyncAnswer } from '#lib/shared/sync.ts';
 import { People } from './accounts/people.svelte.ts';
@@ -124,6 +125,11 @@ export class Session {
 	/** Ended elsewhere, or run out: nothing here is kept up to date any more. */
 	get ended(): boolean {
 		return this.#ended;
+	}
+
+	/** All that is known, as of now. */
+	get replica(): Replica {
+		return this.#store.replica;
 	}
 
 	/** The timeline of a conversation, always the same one. */
