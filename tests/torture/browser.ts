@@ -104,7 +104,7 @@ export class Page {
 		return new Promise((resolve, reject) => {
 			promise.then(
 				(value) => this.#gone || resolve(value),
-				(error: Error) => this.#gone || reject(error)
+				(error: unknown) => this.#gone || reject(error as Error)
 			);
 		});
 	}
@@ -228,7 +228,7 @@ class Locks {
 					this.#waiting.set(name, [...(this.#waiting.get(name) ?? []), wish]);
 				} else this.#grant(wish);
 			});
-		return { request: request as LockManager['request'] };
+		return { request };
 	}
 
 	crash(page: Page): void {

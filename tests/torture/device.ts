@@ -137,7 +137,7 @@ export abstract class Device {
 			httpLink({
 				url: 'http://tertulia.test/trpc',
 				headers: () => ({ 'user-agent': 'Torture' }),
-				fetch: (input, options) => this.fetch(String(input), options)
+				fetch: (to, options) => this.fetch(to, options)
 			})
 		]
 	});
@@ -225,8 +225,8 @@ export abstract class Device {
 	}
 
 	/** No stickiness: each request goes to any process. */
-	protected async fetch(path: string, options: RequestInit = {}): Promise<Response> {
-		const { pathname, search } = new URL(path, ORIGIN);
+	protected async fetch(to: RequestInfo | URL, options: RequestInit = {}): Promise<Response> {
+		const { pathname, search } = new URL(to instanceof Request ? to.url : to, ORIGIN);
 		const door = this.random.pick(this.world.doors);
 		const headers = new Headers(options.headers);
 		headers.set('origin', ORIGIN);

@@ -307,8 +307,16 @@ export class Tab extends Device {
 		if (lastSeq === 0) return Promise.resolve();
 		this.#looked.add(conversation.id);
 		const seq = this.random.whole(1, lastSeq);
-		const what = this.random.pick(['open', 'newest', 'around', 'older', 'newer'] as const);
+		const what = this.random.pick([
+			'open',
+			'newest',
+			'around',
+			'older',
+			'newer',
+			'members'
+		] as const);
 		return this.#with((session) => {
+			if (what === 'members') return session.conversations.loadMembers(conversation.id);
 			const timeline = session.timeline(conversation.id);
 			if (what === 'open') return timeline.open();
 			if (what === 'newest') return timeline.toNewest();
@@ -335,9 +343,9 @@ export class Tab extends Device {
 
 	// The way to the server
 
-	protected override fetch(path: string, options?: RequestInit): Promise<Response> {
+	protected override fetch(to: RequestInfo | URL, options?: RequestInit): Promise<Response> {
 		if (this.#network.isOff) return Promise.reject(new TypeError('fetch failed'));
-		return outside(() => super.fetch(path, options));
+		return outside(() => super.fetch(to, options));
 	}
 
 	async #fetchForPage(path: string, options: RequestInit): Promise<Response> {
@@ -377,7 +385,7 @@ export class Tab extends Device {
 					url: 'http://tertulia.test/trpc',
 					maxURLLength: 4000,
 					headers: { 'x-tertulia-person': this.personId },
-					fetch: (url, options) => page.lasting(this.fetch(String(url), options))
+					fetch: (to, options) => page.lasting(this.fetch(to, options))
 				})
 			]
 		});

@@ -285,6 +285,10 @@ function checkShown(client: Device, tables: Tables, found: Findings) {
 				(shown.kind === 'notice' || shown.body === row.body);
 			if (!same) found['shown differently'].push(`${client.name}: ${row.seq} of ${id}`);
 		}
+		for (const { person, version } of state.members.values()) {
+			if (tables.members.get(`${id} ${person.id}`)?.version === version) continue;
+			found['shown differently'].push(`${client.name}: standing of ${person.name} in ${id}`);
+		}
 	}
 }
 
