@@ -17,7 +17,7 @@ import { newWorld, type Device, type World } from './device.ts';
 import { House } from './house.ts';
 import { FAULTS, planFaults, type Fault, type FaultKind } from './plan.ts';
 import { Tab, type Way } from './tab.ts';
-import { isCurrent, judge, KINDS, type Findings } from './verdict.ts';
+import { differenceFrom, judge, KINDS, type Findings } from './verdict.ts';
 
 const SHORT_SECONDS = 75;
 /** People: those with a client of the torture's own, and those with the browser's. */
@@ -170,9 +170,10 @@ async function settle(clients: Device[]): Promise<string[]> {
 			await client.settle();
 			// Its connection may be one of those that were cut in the end.
 			const fresh = await client.fresh().catch(() => undefined);
-			if (fresh && isCurrent(client.replica, fresh)) break;
+			const difference = fresh ? differenceFrom(fresh, client.replica) : 'It cannot ask.';
+			if (difference === undefined) break;
 			if (performance.now() > deadline) {
-				unsettled.push(`${client.name} does not show what is true`);
+				unsettled.push(`${client.name} does not show what is true. ${difference}`);
 				break;
 			}
 			await pause(200);

@@ -437,6 +437,7 @@ export class Tab extends Device {
 				return;
 			}
 			case 'conversations.leave':
+			case 'conversations.members':
 			case 'accounts.viewer':
 				return;
 			default:

@@ -292,22 +292,37 @@ function checkShown(client: Device, tables: Tables, found: Findings) {
 	}
 }
 
-/** Whether a device shows what one would that knows nothing and asks. */
-export function isCurrent(replica: Replica, fresh: Replica): boolean {
-	return isDeepStrictEqual(view(replica), view(fresh));
+/** What a device shows other than one would that knows nothing and asks; undefined when it is the same. */
+export function differenceFrom(fresh: Replica, replica: Replica): string | undefined {
+	const [shown, told] = [view(replica), view(fresh)];
+	for (const id of new Set([...told.keys(), ...shown.keys()])) {
+		const [here, there] = [shown.get(id), told.get(id)];
+		if (isDeepStrictEqual(here, there)) continue;
+		const keys = Object.keys({ ...here, ...there }) as (keyof NonNullable<typeof here>)[];
+		const differing = keys.filter((key) => !isDeepStrictEqual(here?.[key], there?.[key]));
+		const values = differing.map(
+			(key) => `${key} ${JSON.stringify(here?.[key])} for ${JSON.stringify(there?.[key])}`
+		);
+		return `${id}: ${values.join(', ').slice(0, 300)}`;
+	}
+	const { personVersion } = fresh;
+	if (replica.personVersion === personVersion) return undefined;
+	return `own version ${replica.personVersion} for ${personVersion}`;
 }
 
-function view({ personVersion, conversations }: Replica) {
-	const states = [...conversations].map(([id, state]) => ({
-		id,
-		conversation: state.conversation,
-		version: state.version,
-		lastSeq: state.lastSeq,
-		lastMessage: state.lastMessage,
-		activeAt: state.activeAt,
-		peerId: state.peerId,
-		role: state.role,
-		readSeq: state.readSeq
-	}));
-	return { personVersion, states: states.toSorted((a, b) => (a.id < b.id ? -1 : 1)) };
-}
+const view = ({ conversations }: Replica) =>
+	new Map(
+		[...conversations].map(([id, state]) => [
+			id,
+			{
+				conversation: state.conversation,
+				version: state.version,
+				lastSeq: state.lastSeq,
+				lastMessage: state.lastMessage,
+				activeAt: state.activeAt,
+				peerId: state.peerId,
+				role: state.role,
+				readSeq: state.readSeq
+			}
+		])
+	);
