@@ -14,7 +14,7 @@ import type { AppRouter } from '../../src/lib/server/trpc/router.ts';
 import type { ViewerView } from '../../src/lib/shared/accounts.ts';
 import type { ConversationOpening } from '../../src/lib/shared/conversations.ts';
 import type { ConversationDelta, StreamEvent } from '../../src/lib/shared/events.ts';
-import type { MessagePage, SendInput } from '../../src/lib/shared/messages.ts';
+import type { MessagePage, SendInput, SendOutcome } from '../../src/lib/shared/messages.ts';
 import {
 	emptyReplica,
 	type ConversationState,
@@ -399,8 +399,13 @@ export class Tab extends Device {
 	}
 
 	#asks(path: string, input: unknown): void {
-		if (path === 'messages.send') {
-			const { id } = input as SendInput;
+		const sends =
+			path === 'messages.send'
+				? [input as SendInput]
+				: path === 'messages.sendMany'
+					? (input as SendInput[])
+					: [];
+		for (const { id } of sends) {
 			this.world.tally.tries++;
 			if (this.#profile.tried.has(id)) this.world.tally.retries++;
 			this.#profile.tried.add(id);
@@ -415,6 +420,12 @@ export class Tab extends Device {
 		switch (path) {
 			case 'messages.send':
 				return this.acknowledged(input as SendInput, data as ConversationDelta);
+			case 'messages.sendMany':
+				(data as SendOutcome[]).forEach((outcome, place) => {
+					const sent = (input as SendInput[])[place];
+					if (sent && 'delta' in outcome) this.acknowledged(sent, outcome.delta);
+				});
+				return;
 			case 'sync.since':
 				return this.#isSynced(data as SyncAnswer);
 			case 'messages.page': {
