@@ -313,10 +313,14 @@ export abstract class Device {
 
 	protected refused(error: unknown): ReturnType<typeof refusalOf> {
 		const refusal = refusalOf(error);
-		const { refusals } = this.world.tally;
-		refusals.set(refusal.reason, (refusals.get(refusal.reason) ?? 0) + 1);
-		if (refusal.reason === 'not_signed_in') this.complaints.push('was signed out');
+		this.countRefusal(refusal.reason);
 		return refusal;
+	}
+
+	protected countRefusal(reason: string): void {
+		const { refusals } = this.world.tally;
+		refusals.set(reason, (refusals.get(reason) ?? 0) + 1);
+		if (reason === 'not_signed_in') this.complaints.push('was signed out');
 	}
 
 	protected acknowledged(what: Written, delta: ConversationDelta): void {

@@ -423,7 +423,8 @@ export class Tab extends Device {
 			case 'messages.sendMany':
 				(data as SendOutcome[]).forEach((outcome, place) => {
 					const sent = (input as SendInput[])[place];
-					if (sent && 'delta' in outcome) this.acknowledged(sent, outcome.delta);
+					if ('error' in outcome) this.countRefusal(outcome.error.reason);
+					else if (sent) this.acknowledged(sent, outcome.delta);
 				});
 				return;
 			case 'sync.since':

@@ -25,14 +25,14 @@ test('the newest position is told when the last one has been taken', async () =>
 });
 
 test('one that fails after the connection is back is told all the same', async () => {
-	let hangs = Promise.withResolvers<void>();
+	let hangs = Promise.withResolvers();
 	const { made, told } = marks(() => hangs.promise);
 	made.mark('here', 7);
 	// The stream is back already, by another process, and the call still hangs at the first.
 	made.flush();
 	const first = hangs;
 	hangs = Promise.withResolvers();
-	hangs.resolve();
+	hangs.resolve(undefined);
 	first.reject(new TypeError('Failed to fetch'));
 	await vi.advanceTimersByTimeAsync(1000);
 	expect(told).toEqual([7]);
