@@ -6,7 +6,8 @@ import { openDatabase } from '../../src/lib/server/platform/db.ts';
 import { Balancer } from '../setup/balancer.ts';
 import { freshDatabase, type FreshDatabase } from '../setup/database.ts';
 import { startServer, type RunningServer } from '../setup/server.ts';
-import { Client, newWorld } from '../torture/client.ts';
+import { Client } from '../torture/client.ts';
+import { newWorld } from '../torture/device.ts';
 import { ORIGIN } from '../torture/house.ts';
 
 const EACH = 40;
@@ -35,14 +36,16 @@ afterAll(async () => {
 
 test('two people talk through both, and lose nothing when one is killed', async () => {
 	const world = newWorld([door]);
-	const [ana, ben] = ['ana', 'ben'].map((name) => new Client(world, name, new Random(name)));
+	const [ana, ben] = ['ana', 'ben'].map(
+		(name) => new Client(world, name, new Random(name), { cookie: '' })
+	);
 	if (!ana || !ben) throw new Error('Nobody is here.');
 	await ana.signUp();
 	await ben.signUp();
 	const conversationId = uuidv7();
 	await ana.found(conversationId, 'Both', [ben.personId]);
-	void ana.listen();
-	void ben.listen();
+	ana.begin();
+	ben.begin();
 	const known = (client: Client) => client.replica.conversations.get(conversationId);
 	await expect.poll(() => Boolean(known(ana) && known(ben)), { timeout: 20_000 }).toBe(true);
 

@@ -17,7 +17,8 @@ import { BadNetwork } from './proxy.ts';
 /** Where people open it; the connections themselves go through one of the networks. */
 export const ORIGIN = 'http://localhost:47000';
 const AGAIN_MS = 300;
-const PATIENCE_MS = 60_000;
+/** For everything to run again, on a machine that has other work too. */
+const PATIENCE_MS = 120_000;
 
 export class House {
 	readonly processes: AppProcess[] = [];
@@ -198,6 +199,8 @@ class AppProcess {
 	readonly #port: number;
 	#running: RunningServer | null = null;
 	#starting: Promise<void> | null = null;
+	/** Of the last start that failed. */
+	#whyNot = '';
 	#expected = false;
 	#closed = false;
 	#thaw: NodeJS.Timeout | undefined;
@@ -240,15 +243,14 @@ class AppProcess {
 	}
 
 	async ready(deadline: number): Promise<void> {
-		await this.#starting;
-		if (this.#running) this.#unfreeze(this.#running);
 		for (;;) {
+			if (this.#running) this.#unfreeze(this.#running);
 			const url = `http://127.0.0.1:${this.#port}/readyz`;
 			const answer = await fetch(url, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
-			if (answer?.ok) return;
+			if (answer?.ok && this.#running) return;
 			if (Date.now() > deadline) {
 				const why = answer ? await answer.text() : 'no answer';
-				const log = this.#running?.log().slice(-2000) ?? 'It does not run.';
+				const log = this.#running?.log().slice(-2000) ?? `It does not start: ${this.#whyNot}`;
 				throw new Error(`Process ${this.#index + 1} is not ready again (${why}). ${log}`);
 			}
 			await pause(AGAIN_MS);
@@ -266,7 +268,6 @@ class AppProcess {
 
 	/** As whoever supervises processes does: one that does not start is started again. */
 	async #startUntilItRuns(skewMs: number): Promise<void> {
-		const deadline = Date.now() + PATIENCE_MS;
 		while (!this.#closed) {
 			try {
 				const running = await startServer({
@@ -295,12 +296,7 @@ class AppProcess {
 				return;
 			} catch (error) {
 				// While Postgres is away a process cannot start.
-				if (Date.now() > deadline) {
-					this.#house.faultsOfOurs.push(
-						`Process ${this.#index + 1} does not start: ${String(error)}`
-					);
-					return;
-				}
+				this.#whyNot = String(error);
 				await pause(AGAIN_MS);
 			}
 		}

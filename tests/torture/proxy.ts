@@ -75,7 +75,7 @@ export class BadNetwork {
 		const link: Link = { client, server, isStream: false, robbed: false };
 		this.#links.add(link);
 		client.on('data', (chunk: Buffer) => {
-			if (chunk.subarray(0, 12).toString('latin1') === 'GET /events ') link.isStream = true;
+			if (chunk.subarray(0, 11).toString('latin1') === 'GET /events') link.isStream = true;
 			server.write(chunk);
 		});
 		server.on('data', (chunk: Buffer) => {

@@ -12,17 +12,21 @@ import { parseArgs } from 'node:util';
 import { Problem, runScript } from '../../scripts/lib/problem.ts';
 import { Random } from '../../scripts/seed/random.ts';
 import { openDatabase } from '../../src/lib/server/platform/db.ts';
-import { Client, newWorld, type World } from './client.ts';
+import { Client } from './client.ts';
+import { newWorld, type Device, type World } from './device.ts';
 import { House } from './house.ts';
 import { FAULTS, planFaults, type Fault, type FaultKind } from './plan.ts';
-import { isCurrent, judge, KINDS, type Findings } from './verdict.ts';
+import { Tab, type Way } from './tab.ts';
+import { differenceFrom, judge, KINDS, type Findings } from './verdict.ts';
 
 const SHORT_SECONDS = 75;
-const PEOPLE = 20;
-/** Of them, in nobody's group but their own. */
-const OUTSIDERS = 3;
-/** Of them, with a second tab. */
-const WITH_TWO = 8;
+/** People: those with a client of the torture's own, and those with the browser's. */
+const WITH_OWN = 8;
+const IN_BROWSERS: Record<Way, number> = { streams: 7, travels: 3, polls: 2 };
+/** Of each, in nobody's group but their own. */
+const OUTSIDERS = 2;
+/** Of each, with a second tab. */
+const WITH_TWO = 4;
 const ACT_EVERY_MS = 220;
 /** For the outboxes to empty, and then for the streams to bring everything. */
 const SETTLE_MS = 45_000;
@@ -41,8 +45,10 @@ await runScript(async () => {
 		const count = report(outcome);
 		process.exitCode = count === 0 ? 0 : 1;
 		const verdict = count === 0 ? 'Nothing lost, doubled, out of order or overheard' : 'FAILED';
+		const { acknowledged, world } = outcome;
+		const { crashes, resets } = world.tally;
 		console.log(
-			`${verdict}: ${count} findings, ${outcome.acknowledged} acknowledged, seed ${seed}.`
+			`${verdict}: ${count} findings, ${acknowledged} acknowledged, ${crashes} tabs crashed, ${resets} resets, seed ${seed}.`
 		);
 	} finally {
 		await house.close();
@@ -105,20 +111,27 @@ async function torture(house: House, seed: string, lengthMs: number): Promise<Ou
 }
 
 /** People with a session each, some with two tabs, and one group for all but the outsiders. */
-async function gather(world: World, seed: string): Promise<Client[]> {
-	const clients: Client[] = [];
-	for (let n = 1; n <= PEOPLE; n++) {
-		const client = new Client(world, `person.${n}`, new Random(`person ${n} ${seed}`));
-		await client.signUp();
-		clients.push(client);
-	}
-	const friends = clients.slice(0, -OUTSIDERS);
+async function gather(world: World, seed: string): Promise<Device[]> {
+	const own = Array.from({ length: WITH_OWN }, (_, index) => {
+		const name = `person.${index + 1}`;
+		return new Client(world, name, new Random(`${name} ${seed}`), { cookie: '' });
+	});
+	const ways = Object.entries(IN_BROWSERS) as [Way, number][];
+	const tabs = ways
+		.flatMap(([way, count]) => Array<Way>(count).fill(way))
+		.map((way, index) => {
+			const name = `${way}.${index + 1}`;
+			return new Tab(world, name, new Random(`${name} ${seed}`), way);
+		});
+	for (const device of [...own, ...tabs]) await device.signUp();
+	const friends = [...own.slice(0, -OUTSIDERS), ...tabs.slice(0, -OUTSIDERS)];
 	world.people = friends.map(({ personId }) => personId);
 	await friends[0]?.found(world.busiest, 'Busiest', world.people.slice(1));
-	const seconds = clients
-		.slice(0, WITH_TWO)
-		.map((client, n) => client.another(`${client.name}.tab`, new Random(`tab ${n} ${seed}`)));
-	return [...clients, ...seconds];
+	const seconds = [...own.slice(0, WITH_TWO), ...tabs.slice(0, WITH_TWO)].map((device) => {
+		const name = `${device.name}.tab`;
+		return device.another(name, new Random(`${name} ${seed}`));
+	});
+	return [...own, ...tabs, ...seconds];
 }
 
 async function befallAll(
@@ -141,7 +154,7 @@ async function befallAll(
 }
 
 /** Waits until the outboxes are empty and every device is current; what is not, by name. */
-async function settle(clients: Client[]): Promise<string[]> {
+async function settle(clients: Device[]): Promise<string[]> {
 	const emptied = performance.now() + SETTLE_MS;
 	while (performance.now() < emptied && clients.some((c) => c.waiting > 0 || !c.isListening)) {
 		await pause(100);
@@ -157,13 +170,15 @@ async function settle(clients: Client[]): Promise<string[]> {
 			await client.settle();
 			// Its connection may be one of those that were cut in the end.
 			const fresh = await client.fresh().catch(() => undefined);
-			if (fresh && isCurrent(client.replica, fresh)) break;
+			const difference = fresh ? differenceFrom(fresh, client.replica) : 'It cannot ask.';
+			if (difference === undefined) break;
 			if (performance.now() > deadline) {
-				unsettled.push(`${client.name} does not show what is true`);
+				unsettled.push(`${client.name} does not show what is true. ${difference}`);
 				break;
 			}
 			await pause(200);
 		}
+		for (const what of await client.amiss()) unsettled.push(`${client.name} ${what}`);
 	}
 	return unsettled;
 }
@@ -176,8 +191,10 @@ function report({ findings, messages, acknowledged, befallen, world, heard }: Ou
 	row('sends acknowledged', acknowledged);
 	row('tries, of them again', `${tally.tries}, ${tally.retries}`);
 	row('frames and answers heard', heard);
-	row('streams opened', tally.streams);
+	row('streams opened, polls', `${tally.streams}, ${tally.polls}`);
 	row('gaps seen, syncs, resets', `${tally.gaps}, ${tally.syncs}, ${tally.resets}`);
+	row('tabs crashed', `${tally.crashes}, with ${tally.leftBehind} messages unsent`);
+	row('tunnels', tally.tunnels);
 	for (const [kind, { times, count }] of befallen) {
 		row(kind, times === count ? times : `${times} (${count} connections)`);
 	}

@@ -2,11 +2,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type postgres from 'postgres';
 import type { Replica } from '../../src/lib/shared/replica.ts';
-import type { Client, Heard, World } from './client.ts';
+import type { Device, Heard, World } from './device.ts';
 
 /** Findings by what they are; each must be empty. */
 export const KINDS = [
 	'acknowledged and missing',
+	'written and lost',
 	'doubled',
 	'out of order',
 	'heard by outsiders',
@@ -60,7 +61,7 @@ interface Stay {
 export async function judge(
 	sql: postgres.Sql<{ bigint: number }>,
 	world: World,
-	clients: Client[]
+	clients: Device[]
 ): Promise<{ findings: Findings; messages: number }> {
 	const tables = await readTables(sql);
 	const findings = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as Findings;
@@ -68,7 +69,7 @@ export async function judge(
 	const stays = staysOf(tables, world);
 	for (const client of clients) {
 		checkSent(client, tables, stays, findings);
-		checkOrder(client, findings);
+		checkWritten(client, tables, findings);
 		checkChanged(client, tables, findings);
 		checkHeard(client, tables, stays, findings);
 		checkShown(client, tables, findings);
@@ -156,7 +157,7 @@ function staysOf({ conversations, byConversation }: Tables, world: World): Map<s
 const wasThere = (stays: Stay[] | undefined, version: number) =>
 	stays?.some(({ from, until }) => from <= version && version < until) ?? false;
 
-function checkSent(client: Client, tables: Tables, stays: Map<string, Stay[]>, found: Findings) {
+function checkSent(client: Device, tables: Tables, stays: Map<string, Stay[]>, found: Findings) {
 	for (const { id, conversationId, body, message } of client.sent) {
 		const row = tables.messages.get(id);
 		if (!message) continue;
@@ -174,21 +175,34 @@ function checkSent(client: Client, tables: Tables, stays: Map<string, Stay[]>, f
 	}
 }
 
-/** One device sends one after the other into a conversation, so acknowledgements are the order. */
-function checkOrder({ name, sent }: Client, found: Findings) {
+/**
+ * What somebody wrote is there, or they know that it is not, whatever became of the page; and it is
+ * there in the order of writing, since one goes after the other into a conversation.
+ */
+function checkWritten(client: Device, tables: Tables, found: Findings) {
+	const { name, personId, written } = client;
 	const last = new Map<string, number>();
-	for (const { id, conversationId, message } of sent) {
-		if (!message) continue;
-		const before = last.get(conversationId) ?? 0;
-		if (message.seq <= before) {
-			found['out of order'].push(`${name}: ${id} has place ${message.seq} after ${before}`);
+	for (const { id, conversationId, body } of written) {
+		const row = tables.messages.get(id);
+		if (!row) {
+			if (client.isGivenUp(id)) continue;
+			found['written and lost'].push(`${name}: ${id} ${body.slice(0, 40)}`);
+			continue;
 		}
-		last.set(conversationId, message.seq);
+		if (row.sender_id !== personId || row.body !== body) {
+			found['written and lost'].push(`${name}: ${id} became something else`);
+		}
+		if (!client.hasPlace(id)) continue;
+		const before = last.get(conversationId) ?? 0;
+		if (row.seq <= before) {
+			found['out of order'].push(`${name}: ${id} has place ${row.seq} after ${before}`);
+		}
+		last.set(conversationId, row.seq);
 	}
 }
 
 /** What else was acknowledged is there, or something newer in its place. */
-function checkChanged(client: Client, tables: Tables, found: Findings) {
+function checkChanged(client: Device, tables: Tables, found: Findings) {
 	const { name, personId } = client;
 	const missing = found['acknowledged and missing'];
 	for (const { conversationId, version, changes } of client.changed) {
@@ -224,7 +238,7 @@ function checkChanged(client: Client, tables: Tables, found: Findings) {
  * Somebody who is a member now may be told what was said while they were not (they can read it in
  * the history); somebody who is not, nothing that came after.
  */
-function checkHeard(client: Client, tables: Tables, stays: Map<string, Stay[]>, found: Findings) {
+function checkHeard(client: Device, tables: Tables, stays: Map<string, Stay[]>, found: Findings) {
 	const foreign = ({ conversationId, version, rows }: Heard) => {
 		const own = stays.get(`${conversationId} ${client.personId}`);
 		return !wasThere(own, version) && !rows.every((row) => wasThere(own, row));
@@ -255,39 +269,60 @@ function checkHeard(client: Client, tables: Tables, stays: Map<string, Stay[]>, 
 	}
 }
 
-/** Every message that this device has to have is there, once, and as in the table. */
-function checkShown(client: Client, tables: Tables, found: Findings) {
+/** Every message that this device has to have is there, and all that it has are as in the table. */
+function checkShown(client: Device, tables: Tables, found: Findings) {
 	for (const [id, state] of client.replica.conversations) {
 		const rows = tables.byConversation.get(id) ?? [];
 		const ids = new Set([...state.messages.values()].map((message) => message.id));
 		if (ids.size !== state.messages.size) found.doubled.push(`${client.name} shows one twice`);
-		for (const row of rows.slice(client.knownFrom.get(id) ?? 0)) {
+		const from = client.shownFrom(state);
+		for (const row of rows) {
 			const shown = state.messages.get(row.seq);
+			if (!shown && row.seq < from) continue;
 			const same =
 				shown?.id === row.id &&
 				shown.version === row.version &&
 				(shown.kind === 'notice' || shown.body === row.body);
 			if (!same) found['shown differently'].push(`${client.name}: ${row.seq} of ${id}`);
 		}
+		for (const { person, version } of state.members.values()) {
+			if (tables.members.get(`${id} ${person.id}`)?.version === version) continue;
+			found['shown differently'].push(`${client.name}: standing of ${person.name} in ${id}`);
+		}
 	}
 }
 
-/** Whether a device shows what one would that knows nothing and asks. */
-export function isCurrent(replica: Replica, fresh: Replica): boolean {
-	return isDeepStrictEqual(view(replica), view(fresh));
+/** What a device shows other than one would that knows nothing and asks; undefined when it is the same. */
+export function differenceFrom(fresh: Replica, replica: Replica): string | undefined {
+	const [shown, told] = [view(replica), view(fresh)];
+	for (const id of new Set([...told.keys(), ...shown.keys()])) {
+		const [here, there] = [shown.get(id), told.get(id)];
+		if (isDeepStrictEqual(here, there)) continue;
+		const keys = Object.keys({ ...here, ...there }) as (keyof NonNullable<typeof here>)[];
+		const differing = keys.filter((key) => !isDeepStrictEqual(here?.[key], there?.[key]));
+		const values = differing.map(
+			(key) => `${key} ${JSON.stringify(here?.[key])} for ${JSON.stringify(there?.[key])}`
+		);
+		return `${id}: ${values.join(', ').slice(0, 300)}`;
+	}
+	const { personVersion } = fresh;
+	if (replica.personVersion === personVersion) return undefined;
+	return `own version ${replica.personVersion} for ${personVersion}`;
 }
 
-function view({ personVersion, conversations }: Replica) {
-	const states = [...conversations].map(([id, state]) => ({
-		id,
-		conversation: state.conversation,
-		version: state.version,
-		lastSeq: state.lastSeq,
-		lastMessage: state.lastMessage,
-		activeAt: state.activeAt,
-		peerId: state.peerId,
-		role: state.role,
-		readSeq: state.readSeq
-	}));
-	return { personVersion, states: states.toSorted((a, b) => (a.id < b.id ? -1 : 1)) };
-}
+const view = ({ conversations }: Replica) =>
+	new Map(
+		[...conversations].map(([id, state]) => [
+			id,
+			{
+				conversation: state.conversation,
+				version: state.version,
+				lastSeq: state.lastSeq,
+				lastMessage: state.lastMessage,
+				activeAt: state.activeAt,
+				peerId: state.peerId,
+				role: state.role,
+				readSeq: state.readSeq
+			}
+		])
+	);

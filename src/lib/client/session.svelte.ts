@@ -133,6 +133,11 @@ export class Session {
 		return this.#ended;
 	}
 
+	/** All that is known, as of now. */
+	get replica(): Replica {
+		return this.#store.replica;
+	}
+
 	/** The timeline of a conversation, always the same one. */
 	timeline(conversationId: string): Timeline {
 		let timeline = this.#timelines.get(conversationId);
