@@ -181,37 +181,40 @@ describe('sending', () => {
 		expect(settled[2]).toMatchObject({ value: { base: second.version + 1 } });
 	});
 
-	test.for(['alone', 'in a batch'])('%s: who is removed while it waits is no member', async (how) => {
-		const { snapshot } = await ana.call.conversations.createGroup({
-			id: uuidv7(),
-			name: 'Group',
-			personIds: [ben.id]
-		});
-		const { id } = snapshot.conversation;
-		const { sql } = app.services.db;
-		const message = (body: string) => ({ ...text(body), conversationId: id });
-		const sent = await sql.begin(async (tx) => {
-			await tx`update conversation set version = version + 1 where id = ${id}`;
-			await tx`
+	test.for(['alone', 'in a batch'])(
+		'%s: who is removed while it waits is no member',
+		async (how) => {
+			const { snapshot } = await ana.call.conversations.createGroup({
+				id: uuidv7(),
+				name: 'Group',
+				personIds: [ben.id]
+			});
+			const { id } = snapshot.conversation;
+			const { sql } = app.services.db;
+			const message = (body: string) => ({ ...text(body), conversationId: id });
+			const sent = await sql.begin(async (tx) => {
+				await tx`update conversation set version = version + 1 where id = ${id}`;
+				await tx`
 				update member set left_at = now(), version = ${snapshot.version + 1}
 				where conversation_id = ${id} and person_id = ${ben.id}`;
-			const sends = how === 'alone' ? ['a'] : ['a', 'b'];
-			const sent = Promise.allSettled(app.services.writer.sendAll(sends.map(message), ben.id));
-			// Until it waits for the lock.
-			await expect
-				.poll(async () => {
-					const [row] = await sql<{ n: number }[]>`
+				const sends = how === 'alone' ? ['a'] : ['a', 'b'];
+				const sent = Promise.allSettled(app.services.writer.sendAll(sends.map(message), ben.id));
+				// Until it waits for the lock.
+				await expect
+					.poll(async () => {
+						const [row] = await sql<{ n: number }[]>`
 						select count(*)::int as n from pg_stat_activity
 						where datname = current_database() and wait_event_type = 'Lock'`;
-					return row?.n;
-				})
-				.toBe(1);
-			return { settled: sent };
-		});
-		for (const outcome of await sent.settled) {
-			expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'not_found' } });
+						return row?.n;
+					})
+					.toBe(1);
+				return { settled: sent };
+			});
+			for (const outcome of await sent.settled) {
+				expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'not_found' } });
+			}
 		}
-	});
+	);
 
 	test('reaches the streams of another process by the bell, not only by its sweep', async () => {
 		const other = await testApp({}, { url: app.url, hub: { sweepMs: 3_600_000 } });

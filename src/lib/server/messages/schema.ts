@@ -51,7 +51,8 @@ export interface MessageRow {
 }
 
 /** Unix time in milliseconds. */
-export const sentAt = (sql: Sql) => sql`floor(extract(epoch from sent_at) * 1000)::float8 as sent_at`;
+export const sentAt = (sql: Sql) =>
+	sql`floor(extract(epoch from sent_at) * 1000)::float8 as sent_at`;
 
 /** The columns of a message under the alias `m`. */
 export const messageColumns = (sql: Sql) => sql`
