@@ -44,6 +44,14 @@ export class AppVersion {
 	}
 }
 
+/** In development: what a production build at this address has left would answer for the server. */
+export function forgetWorkers(): void {
+	const { serviceWorker } = navigator as { serviceWorker?: ServiceWorkerContainer };
+	void serviceWorker?.getRegistrations().then(async (all) => {
+		for (const registration of all) await registration.unregister();
+	});
+}
+
 function register(serviceWorker: ServiceWorkerContainer): void {
 	// Forbidden, or no network: then the app is as it is without one.
 	serviceWorker.register('/service-worker.js').catch(() => {});

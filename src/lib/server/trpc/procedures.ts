@@ -26,7 +26,7 @@ async function speaking<R extends { ok: true } | { ok: false; error: TRPCError }
 		error: getTRPCErrorFromUnknown(cause)
 	}));
 	metrics.procedures.since(began, path);
-	if (result.ok) return result as R;
+	if (result.ok) return result;
 	const error = toTrpcError(result.error, (cause) =>
 		log.error({ err: cause, path }, 'A procedure failed.')
 	);
