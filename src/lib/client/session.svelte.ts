@@ -258,6 +258,7 @@ export class Session {
 		for (const timeline of this.#timelines.values()) void timeline.retry();
 		if (this.#prefetched) return;
 		this.#prefetched = true;
+		for (const timeline of this.#timelines.values()) void timeline.caughtUp();
 		void this.#history.prefetch(this.conversations.list, idle);
 	}
 }

@@ -105,6 +105,17 @@ export class Timeline {
 		return around === undefined ? this.toNewest() : this.around(around);
 	}
 
+	/**
+	 * It was opened from what the device had kept, and now everything is here: whoever still sees the
+	 * end as it was goes to what is unread after all.
+	 */
+	caughtUp(): Promise<void> {
+		const state = this.#store.get(this.conversationId);
+		const isUnread = state !== undefined && unreadCount(state) > 0;
+		if (!isUnread || this.#firstUnreadSeq !== null || !this.#readerAtEnd) return Promise.resolve();
+		return this.open();
+	}
+
 	toNewest(): Promise<void> {
 		return this.#jumpTo({ conversationId: this.conversationId }, newestSpan);
 	}

@@ -38,7 +38,7 @@ test('asks once for everything when the stream opens', async () => {
 	engine.receive({ type: 'stream.opened' });
 	expect(caughtUp()).toBe(0);
 	await settled();
-	expect(server.called('since')).toEqual([{ conversations: { [ID]: 5 } }]);
+	expect(server.called('since')).toEqual([{ conversations: { [ID]: 5 }, personVersion: 0 }]);
 	expect(version()).toBe(6);
 	expect(caughtUp()).toBe(1);
 });

@@ -32,7 +32,7 @@ test('a connection that dies in the middle of a transaction ends the transaction
 		}
 	});
 	await expect(transaction).rejects.toThrow();
-	await expect.poll(() => refusals.length).toBe(3);
+	await expect.poll(() => refusals.length, { timeout: 10_000 }).toBe(3);
 });
 
 test('and leaves its place in the pool to others', async () => {
