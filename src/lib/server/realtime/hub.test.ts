@@ -142,3 +142,41 @@ test('and one that is true does, though the conversation has not told of it', as
 	await say('Welcome back');
 	expect(streamOfBen.bodies).toEqual(['Welcome back']);
 });
+
+test.for(['standing', 'memberVersions'] as const)(
+	'who is removed by another process while %s is asked does not hear what somebody else began',
+	async (late) => {
+		const quiet = new Hub(tables, openLog('silent'), { sweepMs: 3_600_000 });
+		const [first, second] = [new TestStream(ana), new TestStream(ben)];
+		// What the tables say of Ben is on its way while he is removed, and Ana opens.
+		let answer = () => {};
+		const answered = new Promise<void>((resolve) => (answer = resolve));
+		let asked = () => {};
+		const question = new Promise<void>((resolve) => (asked = resolve));
+		const slowly = async <T>(personId: string, said: Promise<T>): Promise<T> => {
+			const word = await said;
+			if (personId === ben.id) {
+				asked();
+				await answered;
+			}
+			return word;
+		};
+		const standing = tables.standing.bind(tables);
+		const memberVersions = tables.memberVersions.bind(tables);
+		if (late === 'standing') {
+			tables.standing = (personId) => slowly(personId, standing(personId));
+		} else {
+			tables.memberVersions = (personId, ids) => slowly(personId, memberVersions(personId, ids));
+		}
+		const opening = quiet.open(second);
+		await question;
+		tables.members.delete(ben.id);
+		tables.version = 11;
+		await quiet.open(first);
+		answer();
+		await opening;
+		expect(first.conversations.has(GROUP)).toBe(true);
+		expect(second.conversations.has(GROUP)).toBe(false);
+		quiet.close(0);
+	}
+);

@@ -92,6 +92,8 @@ class Feed<Change> {
 	holds = 0;
 	/** Null until the tables have been asked where the line stands. */
 	cursor: number | null = null;
+	/** How many lines of the hub had begun when this one did. */
+	begunAs = 0;
 	/** The newest version heard of. */
 	heard = 0;
 	readonly #event: Telling<Change>;
@@ -184,6 +186,8 @@ export class Hub {
 	readonly #timers: NodeJS.Timeout[] = [];
 	/** One for all streams, which are many. */
 	readonly #onClose = (stream: Stream) => this.#forget(stream);
+	/** Lines that have begun so far. */
+	#begun = 0;
 	#reading = false;
 	#closed = false;
 
@@ -240,17 +244,18 @@ export class Hub {
 		try {
 			while (state.stale && !stream.closed) {
 				state.stale = false;
+				const begun = this.#begun;
 				const standing = await this.#source.standing(stream.personId, stream.sessionId);
 				if (!standing) return this.#cut(stream);
 				if (state.stale || stream.closed) continue;
 				person.begin(standing.version);
 				const allowed = new Set(standing.conversations);
 				for (const id of stream.conversations) if (!allowed.has(id)) this.#unfollow(stream, id);
-				// A line that has begun tells of every change of membership that comes after this.
+				// A line that had begun by then tells of every change of membership that came after.
 				const unbegun: Feed<ConversationChange>[] = [];
 				for (const id of standing.conversations) {
 					const feed = this.#conversationFeed(id);
-					if (feed.cursor === null) unbegun.push(feed);
+					if (feed.cursor === null || feed.begunAs > begun) unbegun.push(feed);
 					else this.#follow(stream, feed, isOpen);
 				}
 				this.#catchUp(person, this.#behind.people);
@@ -273,6 +278,7 @@ export class Hub {
 		isOpen: boolean
 	): Promise<void> {
 		for (const feed of feeds) feed.holds++;
+		const begun = this.#begun;
 		try {
 			const ids = feeds.map(({ id }) => id);
 			const versions = await this.#source.memberVersions(stream.personId, ids);
@@ -282,7 +288,14 @@ export class Hub {
 				const version = standing.get(feed.id);
 				// No member any more: the person's own line tells of it.
 				if (version === undefined) continue;
-				feed.begin(version);
+				if (feed.cursor === null) {
+					feed.begin(version);
+					feed.begunAs = ++this.#begun;
+				} else if (feed.begunAs > begun) {
+					// Another opening was faster: what it began with may be newer than this membership.
+					state.stale = true;
+					continue;
+				}
 				if (!state.stale) this.#follow(stream, feed, isOpen);
 				this.#catchUp(feed, this.#behind.conversations);
 			}
