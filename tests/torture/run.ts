@@ -1,10 +1,13 @@
 /**
  * `pnpm torture [--short | --minutes N] [--seed N] [--port N]`: processes of the built app are killed,
  * frozen, cut off and lied to while dozens of clients talk, and in the end every client has to show
- * what the database holds. The same seed makes the same plan. The last line says it all, and so does
- * the exit status.
+ * what the database holds. The same seed makes the same plan. A long one goes in rounds of up to five
+ * minutes, each with a database and clients of its own. The last line says it all, and so does the
+ * exit status.
  */
+import { fork } from 'node:child_process';
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -20,6 +23,8 @@ import { Tab, type Way } from './tab.ts';
 import { differenceFrom, judge, KINDS, type Findings } from './verdict.ts';
 
 const SHORT_SECONDS = 75;
+/** Longer ones go in rounds, since each client remembers all that it has heard. */
+const ROUND_SECONDS = 300;
 /** People: those with a client of the torture's own, and those with the browser's. */
 const WITH_OWN = 8;
 const IN_BROWSERS: Record<Way, number> = { streams: 7, travels: 3, polls: 2 };
@@ -37,25 +42,80 @@ await runScript(async () => {
 	if (!existsSync(path.resolve(import.meta.dirname, '../../build/handler.js'))) {
 		throw new Problem('There is no build yet: run “pnpm build” first.');
 	}
-	console.log(`Torture for ${seconds} s, seed ${seed}.`);
+	const count = Math.ceil(seconds / ROUND_SECONDS);
+	if (count === 1) {
+		const round = await oneRound(seed, seconds, port);
+		process.send?.(round);
+		process.exitCode = tell(round, `seed ${seed}`);
+		return;
+	}
+	const rounds: Round[] = [];
+	for (let index = 1; index <= count; index++) {
+		console.log(`Round ${index} of ${count}.`);
+		const round = await childRound(`${seed}.${index}`, seconds / count, port);
+		rounds.push(round);
+		// Its seed repeats it, without the others.
+		if (round.findings > 0) break;
+	}
+	const sum = (figure: keyof Round) => rounds.reduce((total, round) => total + round[figure], 0);
+	process.exitCode = tell(
+		{
+			findings: sum('findings'),
+			acknowledged: sum('acknowledged'),
+			crashes: sum('crashes'),
+			resets: sum('resets')
+		},
+		`${rounds.length} rounds of ${count}, seed ${seed}`
+	);
+});
+// Sockets that are kept alive would keep this process, too.
+process.exit();
+
+/** What came of it, in figures. */
+interface Round {
+	findings: number;
+	acknowledged: number;
+	crashes: number;
+	resets: number;
+}
+
+/** The exit status. */
+function tell({ findings, acknowledged, crashes, resets }: Round, which: string): 0 | 1 {
+	const verdict = findings === 0 ? 'Nothing lost, doubled, out of order or overheard' : 'FAILED';
+	console.log(
+		`${verdict}: ${findings} findings, ${acknowledged} acknowledged, ${crashes} tabs crashed, ${resets} resets, ${which}.`
+	);
+	return findings === 0 ? 0 : 1;
+}
+
+async function oneRound(seed: string, seconds: number, port: number): Promise<Round> {
+	console.log(`Torture for ${Math.round(seconds)} s, seed ${seed}.`);
 	const house = await House.open(port);
 	try {
 		if (!house.redisUrl) console.log('There is no redis-server here: without Redis.');
 		const outcome = await torture(house, seed, seconds * 1000);
-		const count = report(outcome);
-		process.exitCode = count === 0 ? 0 : 1;
-		const verdict = count === 0 ? 'Nothing lost, doubled, out of order or overheard' : 'FAILED';
-		const { acknowledged, world } = outcome;
-		const { crashes, resets } = world.tally;
-		console.log(
-			`${verdict}: ${count} findings, ${acknowledged} acknowledged, ${crashes} tabs crashed, ${resets} resets, seed ${seed}.`
-		);
+		const { crashes, resets } = outcome.world.tally;
+		const { acknowledged } = outcome;
+		return { findings: report(outcome), acknowledged, crashes, resets };
 	} finally {
 		await house.close();
 	}
-});
-// Sockets that are kept alive would keep this process, too.
-process.exit();
+}
+
+/** In a process of its own: what a round has heard is not kept for the next one. */
+async function childRound(seed: string, seconds: number, port: number): Promise<Round> {
+	const minutes = String(seconds / 60);
+	const child = fork(
+		import.meta.filename,
+		['--minutes', minutes, '--seed', seed, '--port', String(port)],
+		{ stdio: 'inherit' }
+	);
+	let round: Round | undefined;
+	child.on('message', (message) => (round = message as Round));
+	const [code] = (await once(child, 'exit')) as [number | null];
+	if (!round) throw new Problem(`The round with seed ${seed} ended with ${code ?? 'a signal'}.`);
+	return round;
+}
 
 function readArguments(): { seed: string; seconds: number; port: number } {
 	const text = { type: 'string' } as const;
