@@ -57,15 +57,18 @@ async function measure(browser: Browser, url: string, databaseUrl: string): Prom
 	const storageState = await visited.storageState();
 	const other = await visitAndKeep(visited, path);
 
-	const cold: number[] = [];
-	const warm: number[] = [];
+	const cold: Opening[] = [];
+	const warm: Opening[] = [];
+	const elsewhere: Opening[] = [];
 	const click: number[] = [];
 	for (let run = 0; run < RUNS; run++) {
 		const fresh = await browser.newContext({ baseURL: url, storageState });
-		cold.push(await timeOf(fresh, path));
+		cold.push(await open(fresh, path));
 		await fresh.close();
-		warm.push(await timeOf(visited, path));
-		click.push(await timeOfClick(visited, path, other));
+		// Where one was last, which is `path` again after a visit to it.
+		warm.push(await open(visited, path));
+		elsewhere.push(await open(visited, other));
+		click.push(await timeOfClick(visited, other, path));
 	}
 	const row = (what: string, times: number[], target?: number) =>
 		distribution(times, {
@@ -74,8 +77,11 @@ async function measure(browser: Browser, url: string, databaseUrl: string): Prom
 			...(target !== undefined && { target })
 		});
 	return [
-		...row('first visit', cold),
-		...row('later visit', warm, TARGET_MS),
+		...row('first visit', shownAfter(cold)),
+		...row('later visit', shownAfter(warm), TARGET_MS),
+		...row('later visit, until the app is in charge', usableAfter(warm)),
+		...row('later visit, until it is up to date', currentAfter(warm)),
+		...row('later visit, another conversation', shownAfter(elsewhere)),
 		...row('click on a conversation that was seen', click, TARGET_MS)
 	];
 }
@@ -111,12 +117,32 @@ async function visitAndKeep(context: BrowserContext, path: string): Promise<stri
 	return other;
 }
 
-async function timeOf(context: BrowserContext, path: string): Promise<number> {
+/** Milliseconds since the navigation. */
+interface Opening {
+	/** The list and the messages are on the screen. */
+	shown: number;
+	/** The app itself shows them, no picture of it. */
+	usable: number;
+	/** The answer of the first sync has been taken in. */
+	current: number;
+}
+
+const shownAfter = (openings: Opening[]) => openings.map(({ shown }) => shown);
+const usableAfter = (openings: Opening[]) => openings.map(({ usable }) => usable);
+const currentAfter = (openings: Opening[]) => openings.map(({ current }) => current);
+
+async function open(context: BrowserContext, path: string): Promise<Opening> {
 	const page = await slowPage(context);
+	const synced = page.waitForResponse('**/trpc/sync.since**');
 	await page.goto(path, { waitUntil: 'commit' });
-	const time = await shown(page, path);
-	await page.close();
-	return time;
+	const seen = await shown(page, path);
+	const usable = await shown(page, path, '#app ');
+	await (await synced).finished();
+	const current = await page.evaluate(
+		() => new Promise<number>((done) => setTimeout(() => done(performance.now())))
+	);
+	await page.close({ runBeforeUnload: false });
+	return { shown: seen, usable, current };
 }
 
 async function timeOfClick(context: BrowserContext, from: string, to: string): Promise<number> {
@@ -136,7 +162,7 @@ async function timeOfClick(context: BrowserContext, from: string, to: string): P
 			}),
 		to
 	);
-	const time = (await shown(page, to)) - began;
+	const time = (await shown(page, to, '#app ')) - began;
 	await page.close();
 	return time;
 }
@@ -149,16 +175,16 @@ async function slowPage(context: BrowserContext): Promise<Page> {
 }
 
 /** Milliseconds since the navigation at which the frame with the list and the messages was out. */
-async function shown(page: Page, path: string): Promise<number> {
+async function shown(page: Page, path: string, within = ''): Promise<number> {
 	const handle = await page.waitForFunction(
-		({ path, ROWS }) => {
+		({ path, within, ROWS }) => {
 			const isThere =
 				location.pathname === path &&
-				document.querySelectorAll('nav [data-conversation-row]').length >= ROWS &&
-				document.querySelector('[role=log] article');
+				document.querySelectorAll(`${within}nav [data-conversation-row]`).length >= ROWS &&
+				document.querySelector(`${within}[role=log] article`);
 			return isThere && performance.now();
 		},
-		{ path, ROWS },
+		{ path, within, ROWS },
 		{ polling: 'raf' }
 	);
 	return Number(await handle.jsonValue());

@@ -174,7 +174,7 @@ export class Screen {
 	}
 
 	get composer(): Locator {
-		return this.page.locator('main').getByRole('textbox', {
+		return this.page.locator('#app main').getByRole('textbox', {
 			name: new RegExp(`^${en.composer.placeholderTo('')}`)
 		});
 	}

@@ -18,6 +18,7 @@ import { Drafts } from './messages/drafts.svelte.ts';
 import { History } from './messages/history.ts';
 import { Outbox } from './messages/outbox.svelte.ts';
 import { Timeline } from './messages/timeline.svelte.ts';
+import { wipeScreen, wipeScreens } from './shell/last-screen.ts';
 import type { Api } from './sync/api.ts';
 import { Connection } from './sync/connection.svelte.ts';
 import { SyncEngine } from './sync/engine.ts';
@@ -182,6 +183,7 @@ export class Session {
 		});
 		on(window, 'pagehide', () => this.memory.flush());
 		speakFor(this.viewer.id);
+		wipeScreens(this.viewer.id);
 		undo.push(onSignedOut(() => this.#end()));
 		this.drafts.load();
 		undo.push(this.outbox.start());
@@ -242,6 +244,7 @@ export class Session {
 	#wipe(): void {
 		this.drafts.wipe();
 		this.memory.wipe();
+		wipeScreen(this.viewer.id);
 	}
 
 	#streamBecame(state: StreamState): void {

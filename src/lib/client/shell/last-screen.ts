@@ -1,0 +1,125 @@
+/**
+ * The picture of the app that its next opening begins with. It is HTML as it stands in the document,
+ * of as much as the window shows, and it is gone as soon as the app itself is drawn.
+ */
+import { SCREEN_ID, SCREEN_PREFIX, type KeptScreen } from '#lib/shared/last-screen.ts';
+import { browserStorage } from '#lib/client/messages/storage.ts';
+
+/** What belongs to a moment, and is not there when the app opens. */
+const PASSING = '[popover], dialog, [role=status], [data-unread], [data-passing]';
+
+/** Keeps what is on the screen now. Where storage is full or forbidden, the next opening has none. */
+export function keepScreen(personId: string): void {
+	const shell = document.querySelector<HTMLElement>('#app main');
+	const styles = document.querySelector('link[rel=stylesheet]')?.getAttribute('href');
+	// A list that is being searched is not how it opens.
+	if (!shell || !styles || shell.querySelector<HTMLInputElement>('nav input')?.value) return;
+	const key = SCREEN_PREFIX + personId;
+	const kept: KeptScreen = {
+		styles,
+		at: Date.now(),
+		path: location.pathname,
+		title: document.title,
+		html: pictureOf(shell)
+	};
+	const storage = browserStorage();
+	try {
+		storage?.setItem(key, JSON.stringify(kept));
+	} catch {
+		storage?.removeItem(key);
+	}
+}
+
+/** Nothing of this person stays. */
+export function wipeScreen(personId: string): void {
+	browserStorage()?.removeItem(SCREEN_PREFIX + personId);
+}
+
+/** Of nobody, but of one. */
+export function wipeScreens(except = ''): void {
+	const storage = browserStorage();
+	if (!storage) return;
+	const keys = Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? '');
+	for (const key of keys) {
+		if (key.startsWith(SCREEN_PREFIX) && key !== SCREEN_PREFIX + except) storage.removeItem(key);
+	}
+}
+
+/**
+ * Takes the picture away. What was written into it is in the app then; what was pressed is done
+ * by the function that it returns.
+ */
+export function uncoverScreen(): (open: (path: string) => void) => void {
+	const screen = document.getElementById(SCREEN_ID);
+	const shell = document.querySelector('#app main');
+	if (!screen || !shell) {
+		screen?.remove();
+		return () => {};
+	}
+	for (const place of ['nav input', 'textarea']) {
+		const from = screen.querySelector<HTMLInputElement | HTMLTextAreaElement>(place);
+		const to = shell.querySelector<HTMLInputElement | HTMLTextAreaElement>(place);
+		if (!from || !to) continue;
+		if (from.value !== from.defaultValue) {
+			to.value = from.value;
+			to.dispatchEvent(new Event('input', { bubbles: true }));
+		}
+		if (from === document.activeElement) to.focus({ preventScroll: true });
+	}
+	const { pressed, sent } = screen.dataset;
+	screen.remove();
+	return (open) => {
+		if (sent !== undefined) shell.querySelector('textarea')?.form?.requestSubmit();
+		if (pressed?.startsWith('/')) open(pressed);
+		else if (pressed) buttonOf(shell, pressed)?.click();
+	};
+}
+
+const buttonOf = (shell: Element, name: string): HTMLButtonElement | undefined =>
+	[...shell.querySelectorAll('button')].find((button) =>
+		[button.getAttribute('aria-label'), button.textContent.trim()].includes(name)
+	);
+
+/** The shell with no more in it than the window has room for. */
+function pictureOf(shell: HTMLElement): string {
+	const picture = shell.cloneNode(true) as HTMLElement;
+	picture.classList.remove('moved', 'dragging');
+	leaveOnly(shell, picture, 'nav li', (row) => row.top < innerHeight);
+	// It opens at the end, wherever one was.
+	const log = shell.querySelector('[role=log]');
+	const end = log?.firstElementChild?.getBoundingClientRect().bottom ?? 0;
+	const isWhole = log?.hasAttribute('data-whole');
+	leaveOnly(shell, picture, '[role=log] [data-anchor]', (item) => {
+		return isWhole === true && item.bottom > end - innerHeight;
+	});
+	for (const day of picture.querySelectorAll('[role=log] section')) {
+		if (!day.querySelector('[data-anchor]')) day.remove();
+	}
+	for (const element of picture.querySelectorAll(PASSING)) element.remove();
+
+	const field = picture.querySelector('textarea');
+	if (field) {
+		field.textContent = shell.querySelector('textarea')?.value ?? '';
+		field.readOnly = false;
+	}
+	for (const element of picture.querySelectorAll<HTMLElement>('[style], [id]')) {
+		element.removeAttribute('id');
+		const style = element.getAttribute('style');
+		if (style) element.dataset['style'] = style;
+		element.removeAttribute('style');
+	}
+	return picture.outerHTML;
+}
+
+/** What is kept of the copy is decided by where the original lies. */
+function leaveOnly(
+	shell: HTMLElement,
+	picture: HTMLElement,
+	selector: string,
+	stays: (place: DOMRect) => boolean
+): void {
+	const copies = picture.querySelectorAll(selector);
+	for (const [index, element] of shell.querySelectorAll(selector).entries()) {
+		if (!stays(element.getBoundingClientRect())) copies[index]?.remove();
+	}
+}

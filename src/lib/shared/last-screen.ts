@@ -1,0 +1,84 @@
+/** Pictures of the app as it was last seen here, one per person: their keys begin so. */
+export const SCREEN_PREFIX = 'tertulia.screen.';
+/** The element that shows the picture until the app is there. */
+export const SCREEN_ID = 'last-screen';
+
+/** What the device keeps, as JSON in localStorage. */
+export interface KeptScreen {
+	/** The address of the style sheet, which names its contents: others may not fit. */
+	styles: string;
+	/** Milliseconds since the epoch. */
+	at: number;
+	path: string;
+	/** Of the tab. */
+	title: string;
+	/** The shell, as HTML; instead of `style` it has `data-style`, which no policy forbids. */
+	html: string;
+}
+
+/**
+ * Draws what the device kept of the last screen, while the app is still on its way. It runs within
+ * the page that the service worker keeps, as text (`toString`), before any other program: so it may
+ * refer to nothing outside of itself, and to nothing newer than the browsers that we support.
+ */
+export function drawLastScreen(prefix: string, id: string): void {
+	const person = /(?:^|; )person=([^;]+)/.exec(document.cookie)?.[1];
+	if (!person) return;
+	let kept: KeptScreen | null;
+	try {
+		kept = JSON.parse(localStorage.getItem(prefix + person) ?? 'null') as KeptScreen | null;
+	} catch {
+		// Forbidden, or broken: then the app comes without.
+		return;
+	}
+	const styles = document.querySelector('link[rel=stylesheet]');
+	if (!kept || kept.styles !== styles?.getAttribute('href')) return;
+
+	const screen = document.createElement('div');
+	screen.id = id;
+	screen.innerHTML = kept.html;
+	const shell = screen.querySelector('main');
+	if (!shell) return;
+	const path = location.pathname;
+	shell.classList.toggle('open', path !== '/chats');
+	if (path === kept.path) {
+		document.title = kept.title;
+	} else {
+		shell.querySelector('.pane')?.replaceChildren();
+		for (const row of shell.querySelectorAll('nav a[href]')) {
+			if (row.getAttribute('href') === path) row.setAttribute('aria-current', 'page');
+			else row.removeAttribute('aria-current');
+		}
+	}
+	for (const element of shell.querySelectorAll<HTMLElement>('[data-style]')) {
+		element.style.cssText = element.dataset['style'] ?? '';
+	}
+	// Of another day, 'today' and '14:05' are not true any more.
+	if (new Date(kept.at).toDateString() !== new Date().toDateString()) {
+		for (const element of shell.querySelectorAll<HTMLElement>('nav time, h2 span')) {
+			element.style.visibility = 'hidden';
+		}
+	}
+
+	// What is done before there is anything that could do it is done when there is.
+	screen.addEventListener('click', (event) => {
+		const target = event.target instanceof Element ? event.target.closest('a, button') : null;
+		if (!target) return;
+		event.preventDefault();
+		screen.dataset['pressed'] =
+			target.getAttribute('href') ?? target.getAttribute('aria-label') ?? target.textContent.trim();
+	});
+	const hasFinePointer = matchMedia('(hover: hover) and (pointer: fine)').matches;
+	screen.addEventListener('keydown', (event) => {
+		const isSending = event.key === 'Enter' && !event.shiftKey && !event.isComposing;
+		if (isSending && hasFinePointer && event.target instanceof HTMLTextAreaElement) {
+			screen.dataset['sent'] = '';
+		}
+	});
+	document.body.append(screen);
+	// As the app will do it where no keyboard comes up; before the first frame it would cost one.
+	if (!hasFinePointer) return;
+	requestAnimationFrame(() => {
+		setTimeout(() => screen.querySelector('textarea')?.focus({ preventScroll: true }));
+	});
+}

@@ -1,0 +1,170 @@
+import type { Page } from 'playwright';
+import { describe, expect } from 'vitest';
+import { en } from '#lib/client/i18n/en.ts';
+import { SCREEN_ID, SCREEN_PREFIX } from '#lib/shared/last-screen.ts';
+import type { Screen } from './people.ts';
+import { eventually, test, useStage, type Stage } from './stage.ts';
+
+/** Two people in a conversation, the first of whom has a picture of it on the device. */
+async function pair(stage: Stage, name: string): Promise<[Screen, Screen]> {
+	const ana = await stage.person(`${name} Ana`);
+	const bruno = await stage.person(`${name} Bruno`);
+	await ana.startDirect(bruno.name);
+	await ana.say(...Array.from({ length: 30 }, (_, i) => `Line ${i + 1}.`));
+	await ana.hasSent('Line 30.');
+	await ana.page.evaluate(async () => {
+		const { serviceWorker } = navigator;
+		await serviceWorker.ready;
+		if (serviceWorker.controller) return;
+		await new Promise((resolve) => {
+			serviceWorker.addEventListener('controllerchange', resolve, { once: true });
+		});
+	});
+	await eventually(async () => {
+		const databases = await ana.page.evaluate(() => indexedDB.databases());
+		return databases.length;
+	}).toBe(1);
+	return [ana, bruno];
+}
+
+interface Drawn {
+	text: string;
+	title: string;
+	/** Of the last message, from the top of the window. */
+	top: number;
+	/** Whether the app had drawn anything itself. */
+	byApp: boolean;
+}
+
+/**
+ * What the next page shows before the app is there: it notes it as soon as the document has been
+ * parsed, which is before any module can run, and then does what is asked for.
+ */
+async function beforeTheApp(page: Page, act: () => void = () => {}): Promise<() => Promise<Drawn>> {
+	await page.addInitScript(
+		`addEventListener('DOMContentLoaded', () => {
+			const screen = document.getElementById('${SCREEN_ID}');
+			window.drawn = {
+				text: screen?.textContent ?? '',
+				title: document.title,
+				top: [...(screen?.querySelectorAll('article') ?? [])].at(-1)?.getBoundingClientRect().top ?? 0,
+				byApp: document.querySelector('#app nav') !== null
+			};
+			(${act.toString()})();
+		})`
+	);
+	return () => page.evaluate(() => (window as unknown as { drawn: Drawn }).drawn);
+}
+
+const isUncovered = ({ page }: Screen) =>
+	page.locator(`#${SCREEN_ID}`).waitFor({ state: 'detached' });
+
+const keptScreens = ({ page }: Screen) =>
+	page.evaluate(
+		(prefix) => Object.keys(localStorage).filter((key) => key.startsWith(prefix)),
+		SCREEN_PREFIX
+	);
+
+describe('the last screen', () => {
+	const stage = useStage();
+
+	test('is there before the app, where the app will have it', async () => {
+		const [ana, bruno] = await pair(stage, 'Drawn');
+		const drawn = await beforeTheApp(ana.page);
+		await ana.page.reload();
+		const { text, title, top, byApp } = await drawn();
+		expect(byApp).toBe(false);
+		expect(text).toContain(bruno.name);
+		expect(text).toContain('Line 30.');
+		// No more than the window has room for.
+		expect(text).not.toContain('Line 1.');
+		expect(title).toContain(bruno.name);
+
+		await isUncovered(ana);
+		await ana.sees('Line 30.');
+		const place = await ana.message('Line 30.').boundingBox();
+		expect(Math.abs((place?.y ?? 0) - top)).toBeLessThan(1);
+		expect(await ana.row(bruno.name).count()).toBe(1);
+	});
+
+	test('of another conversation lends its list', async () => {
+		const [ana, bruno] = await pair(stage, 'Elsewhere');
+		const carla = await stage.person('Elsewhere Carla');
+		await ana.startDirect(carla.name);
+		await ana.say('To Carla.');
+		await ana.hasSent('To Carla.');
+		const { path } = ana;
+		await ana.open(bruno.name);
+		const drawn = await beforeTheApp(ana.page);
+		await ana.goto(path);
+		const { text } = await drawn();
+		expect(text).toContain(bruno.name);
+		// Of what was said there, no more than the list says too.
+		expect(text).not.toContain('Line 29.');
+		await ana.sees('To Carla.');
+		await isUncovered(ana);
+	});
+
+	test('takes what is written and pressed before the app is there', async () => {
+		const [ana, bruno] = await pair(stage, 'Early');
+		const carla = await stage.person('Early Carla');
+		await ana.startDirect(carla.name);
+		await ana.open(bruno.name);
+		await beforeTheApp(ana.page, () => {
+			const screen = document.getElementById('last-screen');
+			const field = screen?.querySelector('textarea');
+			if (!field) return;
+			field.focus();
+			field.value = 'Early bird.';
+			field.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }));
+			const rows = [...(screen?.querySelectorAll<HTMLElement>('nav li a') ?? [])];
+			rows.find((row) => row.textContent.includes('Early Carla'))?.click();
+		});
+		await ana.page.reload();
+		await ana.isIn(carla.name);
+		await bruno.open(ana.name);
+		await bruno.sees('Early bird.');
+		await ana.open(bruno.name);
+		await ana.hasSent('Early bird.');
+		expect(await ana.composer.inputValue()).toBe('');
+	});
+
+	test('keeps what was begun, and a menu that was asked for opens', async () => {
+		const [ana] = await pair(stage, 'Begun');
+		await beforeTheApp(ana.page, () => {
+			const screen = document.getElementById('last-screen');
+			const field = screen?.querySelector('textarea');
+			if (field) field.value = 'Half a thou';
+			screen?.querySelector<HTMLElement>('nav .me')?.click();
+		});
+		await ana.page.reload();
+		await ana.page.getByRole('menuitem', { name: en.settings.signOut }).waitFor();
+		expect(await ana.composer.inputValue()).toBe('Half a thou');
+		await ana.page.reload();
+		await eventually(() => ana.composer.inputValue()).toBe('Half a thou');
+	});
+
+	test('is of nobody after signing out, and never of somebody else', async () => {
+		const [ana, bruno] = await pair(stage, 'Gone');
+		ana.expectErrors(/status of 401/);
+		const { path } = ana;
+		await ana.page.reload();
+		await isUncovered(ana);
+		expect(await keptScreens(ana)).toHaveLength(1);
+
+		// Another session has come into the browser.
+		await ana.goto('about:blank');
+		await ana.context.clearCookies({ name: 'person' });
+		await ana.context.addCookies([
+			{ name: 'person', value: '01890000-0000-7000-8000-000000000000', url: stage.url }
+		]);
+		const drawn = await beforeTheApp(ana.page);
+		await ana.goto(path);
+		expect((await drawn()).text).toBe('');
+		await ana.sees('Line 30.');
+
+		await ana.signOut();
+		expect(await keptScreens(ana)).toEqual([]);
+		expect(await ana.everything()).not.toContain(bruno.name);
+	});
+});
