@@ -3,13 +3,14 @@ import type { Handle, HandleServerError, ServerInit } from '@sveltejs/kit/hooks'
 import { startApp } from '#lib/server/app.ts';
 import { clientAddress, securityHeaders } from '#lib/server/platform/http.ts';
 import { negotiateLocale } from '#lib/shared/locale.ts';
-import { drawLastScreen, SCREEN_ID, SCREEN_PREFIX } from '#lib/shared/last-screen.ts';
-import { SHELL_HEADER } from '#lib/shared/shell.ts';
+import { drawLastScreen, preloadLater, SCREEN_ID, SCREEN_PREFIX } from '#lib/shared/last-screen.ts';
+import { LATER, SHELL_HEADER } from '#lib/shared/shell.ts';
 import { knownTheme } from '#lib/shared/theme.ts';
 
 /** Of app.html: what a page does before anything else, which only the frame has. */
 const FIRST_SCRIPT = /<!-- first -->([^]*)<!-- \/first -->/;
-const DRAW_LAST_SCREEN = `(${drawLastScreen.toString()})('${SCREEN_PREFIX}', '${SCREEN_ID}')`;
+const BEGIN_FRAME = `(${drawLastScreen.toString()})('${SCREEN_PREFIX}', '${SCREEN_ID}');
+(${preloadLater.toString()})('${LATER}')`;
 
 export const init: ServerInit = () => {
 	startApp();
@@ -41,14 +42,12 @@ export const handle: Handle = async ({ event, resolve }) => {
 	const began = performance.now();
 	const isFrame = headers.has(SHELL_HEADER) && event.route.id?.startsWith('/(app)') === true;
 	const response = await resolve(event, {
-		// The picture of the last screen comes first; the code lies on the device like it.
-		preload: ({ type }) => !isFrame && (type === 'js' || type === 'css'),
 		transformPageChunk: ({ html }) =>
 			html
 				.replace('%lang%', event.locals.locale)
 				.replace('%theme%', event.locals.theme)
 				.replace(FIRST_SCRIPT, (_, script: string) =>
-					isFrame ? script.replace('%first%', () => DRAW_LAST_SCREEN) : ''
+					isFrame ? script.replace('%first%', () => BEGIN_FRAME) : ''
 				)
 	});
 	app.services.metrics.pages.since(began, event.route.id ?? 'none');

@@ -11,7 +11,13 @@
 import { version } from '$app/env';
 import { assets, immutable } from '$app/manifest';
 import { self } from '$app/service-worker';
-import { CHOICE_CHANGED, DEVICE_PREFIX, PAGE_OPENED, SHELL_HEADER } from '#lib/shared/shell.ts';
+import {
+	CHOICE_CHANGED,
+	DEVICE_PREFIX,
+	LATER,
+	PAGE_OPENED,
+	SHELL_HEADER
+} from '#lib/shared/shell.ts';
 
 const PREFIX = 'tertulia.';
 const CACHE = PREFIX + version;
@@ -25,6 +31,8 @@ const SHELLS: [path: string, fits: RegExp][] = [
 const OFFLINE = '/offline';
 /** Of an answer that came long ago, these say nothing any more. */
 const PASSING = ['cache-control', 'content-encoding', 'content-length', 'date', 'etag', 'vary'];
+
+const STYLE_LINK = /<link href="([^"]+)" rel="stylesheet"[^>]*>/g;
 
 const files = new Set([...immutable, ...assets].map(({ path }) => `/${path.replace(/^\//, '')}`));
 
@@ -81,26 +89,43 @@ async function askForPage(path: string): Promise<Response> {
 	if (path !== OFFLINE && !html.includes(`version: ${JSON.stringify(version)}`)) {
 		throw new Error(`${path} is of another version.`);
 	}
-	return withHashes(html, answer.headers);
+	return selfContained(html, answer.headers);
 }
 
-/** A nonce is for one answer; what is kept names its scripts by their hashes (CSP 3, §8.2). */
-async function withHashes(html: string, headers: Headers): Promise<Response> {
+/**
+ * A nonce is for one answer; what is kept names its scripts and styles by their hashes (CSP 3, §8.2).
+ * The styles are in the page itself, which need not wait for them then: their link stays, unused, so
+ * that the app finds them there. Its code is asked for after the first frame.
+ */
+async function selfContained(html: string, headers: Headers): Promise<Response> {
 	const policy = headers.get('content-security-policy') ?? '';
-	const nonce = /'nonce-([^']+)'/.exec(policy)?.[1];
 	const kept = new Headers(headers);
 	for (const name of PASSING) kept.delete(name);
-	if (nonce === undefined) return new Response(html, { headers: kept });
+
+	const styles: string[] = [];
+	for (const [link = '', href = ''] of html.matchAll(STYLE_LINK)) {
+		const css = await (await fetch(href)).text();
+		styles.push(await hashOf(css));
+		const unused = link.replace('<link', '<link disabled');
+		html = html.replace(link, () => `${unused}<style>${css}</style>`);
+	}
+	html = html.replaceAll('rel="modulepreload"', `rel="${LATER}"`);
+	const nonce = /'nonce-([^']+)'/.exec(policy)?.[1];
 	const opening = `<script nonce="${nonce}">`;
-	const scripts = html.split(opening).slice(1);
-	const hashes = await Promise.all(
-		scripts.map(
-			async (text) => `'sha256-${await sha256(text.slice(0, text.indexOf('</script>')))}'`
-		)
+	const scripts = html
+		.split(opening)
+		.slice(1)
+		.map((text) => hashOf(text.slice(0, text.indexOf('</script>'))));
+	kept.set(
+		'content-security-policy',
+		policy
+			.replace(`'nonce-${nonce}'`, (await Promise.all(scripts)).join(' '))
+			.replace(/(?<=style-src )/, `${styles.join(' ')} `)
 	);
-	kept.set('content-security-policy', policy.replace(`'nonce-${nonce}'`, hashes.join(' ')));
 	return new Response(html.replaceAll(opening, '<script>'), { headers: kept });
 }
+
+const hashOf = async (text: string): Promise<string> => `'sha256-${await sha256(text)}'`;
 
 async function sha256(text: string): Promise<string> {
 	const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));

@@ -82,3 +82,14 @@ export function drawLastScreen(prefix: string, id: string): void {
 		setTimeout(() => screen.querySelector('textarea')?.focus({ preventScroll: true }));
 	});
 }
+
+/** The code of the app lies on the device too; asking for it must not delay the picture. Text, too. */
+export function preloadLater(rel: string): void {
+	requestAnimationFrame(() => {
+		setTimeout(() => {
+			for (const link of document.querySelectorAll<HTMLLinkElement>(`link[rel=${rel}]`)) {
+				link.rel = 'modulepreload';
+			}
+		});
+	});
+}
