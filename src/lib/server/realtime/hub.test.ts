@@ -13,13 +13,16 @@ const ben = { id: 'ben', sessionId: 'session of ben' };
 class FakeTables implements ChangeSource {
 	readonly members = new Set([ana.id, ben.id]);
 	version = 10;
+	moments = 0;
 	personDeltas: ChangeSource['personDeltas'] = async () => [];
 
 	async standing(personId: string) {
 		return { version: 4, conversations: this.members.has(personId) ? [GROUP] : [] };
 	}
 	async memberVersions(personId: string, ids: string[]) {
-		return this.members.has(personId) ? ids.map((id) => ({ id, version: this.version })) : [];
+		const moment = ++this.moments;
+		if (!this.members.has(personId)) return [];
+		return ids.map((id) => ({ id, version: this.version, moment }));
 	}
 	async conversationDeltas(): Promise<Told<ConversationChange>[]> {
 		return [];
