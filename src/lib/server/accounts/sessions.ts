@@ -201,23 +201,25 @@ async function touch(services: Store, id: string, lastSeenAt: Date): Promise<voi
 	await touchRows(services.db.sql, [{ id, expiresAt: expiryFrom(services.env) }]);
 }
 
-/** Who is being seen by somebody else's statement this instant is left to that one. */
+/** Whoever is being touched by another statement at this moment is left to that one. */
 const touchRows = gathered<{ id: string; expiresAt: Date }, undefined>(
 	async (sql, seen) => {
-		const due = new Date(Date.now() - SEEN_EVERY_MS).toISOString();
+		const now = Date.now();
 		await sql`
-			with seen as materialized (
+			with due as materialized (
 				select s.id, k.expires_at
 				from unnest(
 					${seen.map(({ id }) => id)}::text[],
-					${seen.map(({ expiresAt }) => expiresAt.toISOString())}::timestamptz[]
+					${seen.map(({ expiresAt }) => expiresAt.getTime())}::bigint[]
 				) as k(id, expires_at)
 				join session s on s.id = k.id
-				where s.last_seen_at <= ${due}::timestamptz
+				where s.last_seen_at <= to_timestamp(${now - SEEN_EVERY_MS}::float8 / 1000)
 				for no key update of s skip locked
 			)
-			update session set last_seen_at = ${new Date().toISOString()}::timestamptz, expires_at = seen.expires_at
-			from seen where session.id = seen.id`;
+			update session
+			set last_seen_at = to_timestamp(${now}::float8 / 1000),
+				expires_at = to_timestamp(due.expires_at::float8 / 1000)
+			from due where session.id = due.id`;
 		return seen.map(() => undefined);
 	},
 	{ most: 100 }

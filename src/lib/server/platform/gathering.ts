@@ -1,7 +1,12 @@
 import { isAboutRows, type Sql } from './db.ts';
 
-const TOGETHER = 1;
-/** One that takes longer than this no longer holds up the next: its connection may be dead. */
+/**
+ * How far apart statements begin while several ask at a time, so that those who come meanwhile go
+ * together. Each statement more takes time of the server and of Postgres when both have least of it
+ * (`bench/sync`); one that is full is followed at once.
+ */
+const APART_MS = 20;
+/** A statement that takes longer no longer holds up the next: its connection may be dead. */
 const PATIENCE_MS = 100;
 
 interface Question<Thing, Answer> {
@@ -12,9 +17,10 @@ interface Question<Thing, Answer> {
 
 /**
  * Makes one statement of what many ask at about the same time. `ask` answers each thing, in the order
- * of the things. Who asks while nothing is under way is answered at once; those who come meanwhile go
- * together, with up to `most` things in all. So every question is answered by a statement that began
- * after it was put, and what one of them has wrong does not fail the others.
+ * of the things. There is one statement at a time: who asks while none is under way is answered at
+ * once, and those who come meanwhile go together, with up to `most` things in all. So every question
+ * is answered by a statement that began after it was put, and what one of them has wrong does not
+ * fail the others.
  */
 export function gathered<Thing, Answer>(
 	ask: (sql: Sql, things: Thing[]) => Promise<Answer[]>,
@@ -36,8 +42,10 @@ class Gathering<Thing, Answer> {
 	readonly #ask: (things: Thing[]) => Promise<Answer[]>;
 	readonly #most: number;
 	#waiting: Question<Thing, Answer>[] = [];
-	#underWay = 0;
+	/** Names the statement under way. */
+	#underWay: object | undefined;
 	#due = false;
+	#notBefore = 0;
 
 	constructor(ask: (things: Thing[]) => Promise<Answer[]>, most: number) {
 		this.#ask = ask;
@@ -52,14 +60,16 @@ class Gathering<Thing, Answer> {
 	}
 
 	#next(): void {
-		if (this.#due || this.#waiting.length === 0 || this.#underWay >= TOGETHER) return;
+		if (this.#due || this.#underWay || this.#waiting.length === 0) return;
 		this.#due = true;
-		// The others who ask in this turn of the event loop come along.
-		setImmediate(() => {
+		const begin = () => {
 			this.#due = false;
 			void this.#run(this.#take());
-			this.#next();
-		});
+		};
+		const wait = this.#notBefore - performance.now();
+		if (wait > 0) setTimeout(begin, wait);
+		// The others who ask in this turn of the event loop come along.
+		else setImmediate(begin);
 	}
 
 	/** Whoever has waited longest; at least one, however much that one asks. */
@@ -72,12 +82,13 @@ class Gathering<Thing, Answer> {
 	}
 
 	async #run(questions: Question<Thing, Answer>[]): Promise<void> {
-		this.#underWay++;
-		let counts = true;
+		const isBusy = questions.length > 1 && this.#waiting.length === 0;
+		this.#notBefore = isBusy ? performance.now() + APART_MS : 0;
+		const turn = {};
+		this.#underWay = turn;
 		const makeWay = () => {
-			if (!counts) return;
-			counts = false;
-			this.#underWay--;
+			if (this.#underWay !== turn) return;
+			this.#underWay = undefined;
 			this.#next();
 		};
 		const patience = setTimeout(makeWay, PATIENCE_MS);
