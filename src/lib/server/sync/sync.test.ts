@@ -200,16 +200,26 @@ test('read positions that moved are told, and only those', async () => {
 });
 
 test('who asks at the same time is told what each has missed, of the same conversation too', async () => {
-	const { id, version } = await group();
-	await say(id, 'One');
-	await say(id, 'Two');
-	const outsider = await somebody(home.services);
+	// People who have nothing else: none waits for anything that the others do not wait for.
+	const [one, two, three, outsider] = await Promise.all(
+		Array.from({ length: 4 }, () => somebody(home.services))
+	);
+	const id = uuidv7();
+	const { snapshot } = await one!.call.conversations.createGroup({
+		id,
+		name: 'Group',
+		personIds: [two!.id, three!.id]
+	});
+	const { version } = snapshot;
+	for (const body of ['One', 'Two']) {
+		await one!.call.messages.send({ id: uuidv7(), conversationId: id, body });
+	}
 	const asked = [
-		[ana, version],
-		[ben, version + 1],
-		[cleo, version],
-		[ben, version + 2],
-		[outsider, version]
+		[one!, version],
+		[two!, version + 1],
+		[three!, version],
+		[two!, version + 2],
+		[outsider!, version]
 	] as const;
 	const answers = await Promise.all(
 		asked.map(([person, known]) =>
@@ -227,7 +237,7 @@ test('who asks at the same time is told what each has missed, of the same conver
 	);
 	expect(told).toEqual([[0, 'One', 'Two'], [1, 'Two'], [0, 'One', 'Two'], [], []]);
 	expect(answers[4]).toMatchObject({ gone: [id], snapshots: [], people: [] });
-	expect(answers[1]?.people.map((person) => person.id)).toEqual([ana.id]);
+	expect(answers[1]?.people.map((person) => person.id)).toEqual([one!.id]);
 });
 
 test.for([
