@@ -6,6 +6,7 @@ import { AppError, notFound, type ErrorCode } from '#lib/shared/errors.ts';
 import { searchable } from '#lib/shared/text.ts';
 import { conversation, member } from '../conversations/schema.ts';
 import { brokenUniqueKey, type Reader, type Transaction } from '../platform/db.ts';
+import { gathered } from '../platform/gathering.ts';
 import { networkOf } from '../platform/http.ts';
 import type { Limit } from '../platform/limits.ts';
 import { write } from '../realtime/realtime.ts';
@@ -152,6 +153,17 @@ export async function peopleById(
 		.from(person)
 		.where(inArray(person.id, [...ids]));
 }
+
+/** The same for many who ask at once: those who exist, each once. */
+export const peopleTogether = gathered<string, PersonView | undefined>(
+	async (sql, ids) => {
+		const rows = await sql<PersonView[]>`
+			select id, name, username from person where id = any(${[...new Set(ids)]}::uuid[])`;
+		const found = new Map(rows.map((row) => [row.id, row]));
+		return ids.map((id) => found.get(id));
+	},
+	{ most: 500 }
+);
 
 const FOUND_MAX = 20;
 const WORDS_MAX = 8;

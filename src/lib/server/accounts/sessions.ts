@@ -6,11 +6,12 @@ import type { Env } from '#env';
 import type { SessionView } from '#lib/shared/accounts.ts';
 import { AppError, notFound } from '#lib/shared/errors.ts';
 import type { Reader, Transaction } from '../platform/db.ts';
+import { gathered } from '../platform/gathering.ts';
 import { readCookie } from '../platform/http.ts';
 import { write, type Realtime, type Writer } from '../realtime/realtime.ts';
 import type { Services } from '../services.ts';
 import type { ViewerSession } from '../trpc/context.ts';
-import { person, session } from './schema.ts';
+import { session } from './schema.ts';
 
 /** Where somebody signs in from. */
 export interface Visitor {
@@ -22,8 +23,14 @@ declare module 'lucia' {
 	interface Register {
 		Lucia: ReturnType<typeof luciaOver>;
 		DatabaseSessionAttributes: Visitor & { createdAt: Date; lastSeenAt: Date };
-		DatabaseUserAttributes: { name: string; username: string; email: string };
+		DatabaseUserAttributes: DatabaseUserAttributes;
 	}
+}
+
+interface DatabaseUserAttributes {
+	name: string;
+	username: string;
+	email: string;
 }
 
 type SessionRow = typeof session.$inferSelect;
@@ -190,13 +197,33 @@ const expiryFrom = (env: Env) => new Date(Date.now() + env.SESSION_DAYS * 86_400
  * the days without use that the setting promises.
  */
 async function touch(services: Store, id: string, lastSeenAt: Date): Promise<void> {
-	const due = new Date(Date.now() - SEEN_EVERY_MS);
-	if (lastSeenAt > due) return;
-	await services.db.orm
-		.update(session)
-		.set({ lastSeenAt: new Date(), expiresAt: expiryFrom(services.env) })
-		.where(and(eq(session.id, id), lte(session.lastSeenAt, due)));
+	if (lastSeenAt.getTime() > Date.now() - SEEN_EVERY_MS) return;
+	await touchRows(services.db.sql, [{ id, expiresAt: expiryFrom(services.env) }]);
 }
+
+/** Whoever is being touched by another statement at this moment is left to that one. */
+const touchRows = gathered<{ id: string; expiresAt: Date }, undefined>(
+	async (sql, seen) => {
+		const now = Date.now();
+		await sql`
+			with due as materialized (
+				select s.id, k.expires_at
+				from unnest(
+					${seen.map(({ id }) => id)}::text[],
+					${seen.map(({ expiresAt }) => expiresAt.getTime())}::bigint[]
+				) as k(id, expires_at)
+				join session s on s.id = k.id
+				where s.last_seen_at <= to_timestamp(${now - SEEN_EVERY_MS}::float8 / 1000)
+				for no key update of s skip locked
+			)
+			update session
+			set last_seen_at = to_timestamp(${now}::float8 / 1000),
+				expires_at = to_timestamp(due.expires_at::float8 / 1000)
+			from due where session.id = due.id`;
+		return seen.map(() => undefined);
+	},
+	{ most: 100 }
+);
 
 /** Ends sessions and, with the same commit, their streams in all processes. */
 function end(realtime: Realtime, which: SQL | undefined): Promise<number> {
@@ -210,27 +237,57 @@ async function endIn(w: Writer, which: SQL | undefined): Promise<number> {
 }
 
 function luciaOver(services: Store, orm: Reader | Transaction = services.db.orm) {
-	return new Lucia(adapterOver(services.realtime, orm), {
+	return new Lucia(adapterOver(services, orm), {
 		sessionExpiresIn: new TimeSpan(services.env.SESSION_DAYS, 'd'),
 		getSessionAttributes: (attributes) => attributes,
 		getUserAttributes: (attributes) => attributes
 	});
 }
 
+/** A session with its person, as a request looks for it. */
+interface FoundSession extends DatabaseUserAttributes {
+	id: string;
+	person_id: string;
+	user_agent: string;
+	address: string;
+	expires_at: number;
+	created_at: number;
+	last_seen_at: number;
+}
+
+/** The most frequent look-up of all, and after a deployment everybody's at once. */
+const findRows = gathered<string, FoundSession | undefined>(
+	async (sql, ids) => {
+		const rows = await sql<FoundSession[]>`
+			select s.id, s.person_id, s.user_agent, s.address, p.name, p.username, p.email,
+				floor(extract(epoch from s.expires_at) * 1000)::float8 as expires_at,
+				floor(extract(epoch from s.created_at) * 1000)::float8 as created_at,
+				floor(extract(epoch from s.last_seen_at) * 1000)::float8 as last_seen_at
+			from session s join person p on p.id = s.person_id
+			where s.id = any(${ids}::text[])`;
+		const found = new Map(rows.map((row) => [row.id, row]));
+		return ids.map((id) => found.get(id));
+	},
+	{ most: 100 }
+);
+
 /** What Lucia asks of a database. It is only ever given names of sessions, never a token. */
-function adapterOver(realtime: Realtime, orm: Reader | Transaction): Adapter {
+function adapterOver({ db, realtime }: Store, orm: Reader | Transaction): Adapter {
 	return {
 		async getSessionAndUser(id) {
-			const [row] = await orm
-				.select({
-					session,
-					user: { name: person.name, username: person.username, email: person.email }
-				})
-				.from(session)
-				.innerJoin(person, eq(person.id, session.personId))
-				.where(eq(session.id, id));
+			const [row] = await findRows(db.sql, [id]);
 			if (!row) return [null, null];
-			return [asLucia(row.session), { id: row.session.personId, attributes: row.user }];
+			const { person_id: personId, name, username, email } = row;
+			const attributes = {
+				userAgent: row.user_agent,
+				address: row.address,
+				createdAt: new Date(row.created_at),
+				lastSeenAt: new Date(row.last_seen_at)
+			};
+			return [
+				{ id, userId: personId, expiresAt: new Date(row.expires_at), attributes },
+				{ id: personId, attributes: { name, username, email } }
+			];
 		},
 		async getUserSessions(personId) {
 			const rows = await orm

@@ -24,7 +24,7 @@ import type { Services } from '../services.ts';
 import { conversation, member, memberColumns, memberView, type MemberRow } from './schema.ts';
 import { opening } from './snapshots.ts';
 
-export { ownConversations, peopleIn, snapshotsOf, type OwnConversation } from './snapshots.ts';
+export { peopleIn, snapshotsOf, type OwnConversation } from './snapshots.ts';
 
 /**
  * The direct conversation of two people: there is one, also when both start it at the same instant.

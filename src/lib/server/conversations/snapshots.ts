@@ -31,7 +31,7 @@ export async function opening(
 }
 
 /** Those of the conversations that the viewer is a member of. */
-export function ownConversations(sql: Sql, viewerId: string, ids: string[]) {
+function ownConversations(sql: Sql, viewerId: string, ids: string[]) {
 	return sql<OwnConversation[]>`
 		select ${conversationColumns(sql)}, v.role, v.read_seq
 		from unnest(${ids}::uuid[]) as k(id)

@@ -13,13 +13,16 @@ const ben = { id: 'ben', sessionId: 'session of ben' };
 class FakeTables implements ChangeSource {
 	readonly members = new Set([ana.id, ben.id]);
 	version = 10;
+	moments = 0;
 	personDeltas: ChangeSource['personDeltas'] = async () => [];
 
 	async standing(personId: string) {
 		return { version: 4, conversations: this.members.has(personId) ? [GROUP] : [] };
 	}
 	async memberVersions(personId: string, ids: string[]) {
-		return this.members.has(personId) ? ids.map((id) => ({ id, version: this.version })) : [];
+		const moment = ++this.moments;
+		if (!this.members.has(personId)) return [];
+		return ids.map((id) => ({ id, version: this.version, moment }));
 	}
 	async conversationDeltas(): Promise<Told<ConversationChange>[]> {
 		return [];
@@ -180,3 +183,32 @@ test.for(['standing', 'memberVersions'] as const)(
 		quiet.close(0);
 	}
 );
+
+test.for([
+	['the same moment', 1],
+	['different moments', 2]
+] as const)('two openings that begin one line, out of %s', async ([, moments]) => {
+	const quiet = new Hub(tables, openLog('silent'), { sweepMs: 3_600_000 });
+	const streams = [new TestStream(ana), new TestStream(ben)];
+	// Both ask before either is answered.
+	let asked = 0;
+	let answer = () => {};
+	const answered = new Promise<void>((resolve) => (answer = resolve));
+	tables.memberVersions = async (_, ids) => {
+		const moment = Math.min(++asked, moments);
+		if (asked === 2) answer();
+		await answered;
+		return ids.map((id) => ({ id, version: tables.version, moment }));
+	};
+	let standings = 0;
+	const standing = tables.standing.bind(tables);
+	tables.standing = (personId) => {
+		standings++;
+		return standing(personId);
+	};
+	await Promise.all(streams.map((stream) => quiet.open(stream)));
+	expect(streams.map(({ conversations }) => conversations.has(GROUP))).toEqual([true, true]);
+	// What was seen at another moment than the line began with has to be asked for again.
+	expect(standings).toBe(1 + moments);
+	quiet.close(0);
+});

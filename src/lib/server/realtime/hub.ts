@@ -18,7 +18,7 @@ export interface ChangeSource {
 	/** What a person may hear; null when the session is not valid (any more). */
 	standing(personId: string, sessionId: string): Promise<Standing | null>;
 	/** Where those of the conversations stand of which the person is a member at that moment. */
-	memberVersions(personId: string, ids: string[]): Promise<Position[]>;
+	memberVersions(personId: string, ids: string[]): Promise<PositionAt[]>;
 	/** What changed since; null in place of changes where that is too much to tell. */
 	conversationDeltas(from: Position[]): Promise<Told<ConversationChange>[]>;
 	personDeltas(from: Position[]): Promise<Told<PersonChange>[]>;
@@ -44,6 +44,12 @@ export interface HeardStanding {
 export interface Position {
 	id: string;
 	version: number;
+}
+
+/** What one statement saw. */
+export interface PositionAt extends Position {
+	/** The same number for all that was seen at the same moment, and no other. */
+	moment: number;
 }
 
 export interface Told<Change> {
@@ -94,6 +100,8 @@ class Feed<Change> {
 	cursor: number | null = null;
 	/** How many lines of the hub had begun when this one did. */
 	begunAs = 0;
+	/** The moment whose version it began with. */
+	begunAt = 0;
 	/** The newest version heard of. */
 	heard = 0;
 	readonly #event: Telling<Change>;
@@ -283,15 +291,16 @@ export class Hub {
 			const ids = feeds.map(({ id }) => id);
 			const versions = await this.#source.memberVersions(stream.personId, ids);
 			if (stream.closed) return;
-			const standing = new Map(versions.map(({ id, version }) => [id, version]));
+			const standing = new Map(versions.map((position) => [position.id, position]));
 			for (const feed of feeds) {
-				const version = standing.get(feed.id);
+				const position = standing.get(feed.id);
 				// No member any more: the person's own line tells of it.
-				if (version === undefined) continue;
+				if (!position) continue;
 				if (feed.cursor === null) {
-					feed.begin(version);
+					feed.begin(position.version);
 					feed.begunAs = ++this.#begun;
-				} else if (feed.begunAs > begun) {
+					feed.begunAt = position.moment;
+				} else if (feed.begunAs > begun && feed.begunAt !== position.moment) {
 					// Another opening was faster: what it began with may be newer than this membership.
 					state.stale = true;
 					continue;

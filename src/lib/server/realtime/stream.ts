@@ -50,6 +50,8 @@ export class SocketStream implements Stream {
 	readonly #bufferMax: number;
 	readonly #onSlow: (() => void) | undefined;
 	#closed = false;
+	/** Whether the head still waits, to leave in one write with the first frame. */
+	#corked = true;
 	#onClose: ((stream: Stream) => void) | undefined;
 
 	/** `bufferMax`: bytes that a slow reader may leave before it is cut off, and `onSlow` is told. */
@@ -68,6 +70,7 @@ export class SocketStream implements Stream {
 		this.#socket = req.socket;
 		this.#socket.setNoDelay(true);
 		this.#socket.setTimeout(0);
+		this.#socket.cork();
 		this.#socket.write(this.#chunked ? HEAD_CHUNKED : HEAD_BARE);
 		// Node keeps the request for as long as the stream is open: its headers need not be kept.
 		req.rawHeaders = NO_RAW_HEADERS;
@@ -96,6 +99,9 @@ export class SocketStream implements Stream {
 			return;
 		}
 		this.#socket.write(this.#chunked ? frame.chunked : frame.bare);
+		if (!this.#corked) return;
+		this.#corked = false;
+		this.#socket.uncork();
 	}
 
 	end(): void {

@@ -1,6 +1,7 @@
 /** Who is removed between two statements of one answer is told nothing of what came after. */
 import { uuidv7 } from 'uuidv7';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { sinceInput } from '#lib/shared/sync.ts';
 import { listMembers } from '../conversations/conversations.ts';
 import { messagePage } from '../messages/messages.ts';
 import type { Sql } from '../platform/db.ts';
@@ -70,7 +71,7 @@ async function removeBen(conversationId: string): Promise<void> {
 test('by sync', async () => {
 	const { id, version } = await group();
 	await say(id, 'Hello');
-	const services = interrupted('join member v on v.conversation_id = k.id', () => removeBen(id));
+	const services = interrupted('c.version <> k.known', () => removeBen(id));
 	const { deltas } = await since(services, ben.id, { conversations: { [id]: version } });
 	const delta = deltas.find(({ conversationId }) => conversationId === id);
 	expect(delta?.version).toBe(version + 1);
@@ -197,3 +198,69 @@ test('read positions that moved are told, and only those', async () => {
 	const restored = await ben.call.sync.since({ conversations, personVersion: 1_000_000 });
 	expect(restored.readSeqs).toMatchObject({ [one.id]: 1, [two.id]: 0 });
 });
+
+test('who asks at the same time is told what each has missed, of the same conversation too', async () => {
+	// People who have nothing else: none waits for anything that the others do not wait for.
+	const [one, two, three, outsider] = await Promise.all(
+		Array.from({ length: 4 }, () => somebody(home.services))
+	);
+	const id = uuidv7();
+	const { snapshot } = await one!.call.conversations.createGroup({
+		id,
+		name: 'Group',
+		personIds: [two!.id, three!.id]
+	});
+	const { version } = snapshot;
+	for (const body of ['One', 'Two']) {
+		await one!.call.messages.send({ id: uuidv7(), conversationId: id, body });
+	}
+	const asked = [
+		[one!, version],
+		[two!, version + 1],
+		[three!, version],
+		[two!, version + 2],
+		[outsider!, version]
+	] as const;
+	const answers = await Promise.all(
+		asked.map(([person, known]) =>
+			since(home.services, person.id, { conversations: { [id]: known } })
+		)
+	);
+	const told = answers.map(({ deltas }) =>
+		deltas
+			.filter(({ conversationId }) => conversationId === id)
+			.flatMap(({ base, changes }) => [
+				base - version,
+				...changes.map((change) => change.type === 'message.changed' && change.message)
+			])
+			.map((part) => (part && typeof part === 'object' && part.kind === 'text' ? part.body : part))
+	);
+	expect(told).toEqual([[0, 'One', 'Two'], [1, 'Two'], [0, 'One', 'Two'], [], []]);
+	expect(answers[4]).toMatchObject({ gone: [id], snapshots: [], people: [] });
+	expect(answers[1]?.people.map((person) => person.id)).toEqual([one!.id]);
+});
+
+test.for([
+	[{ '01890000-0000-7000-8000-000000000000': 3 }, true],
+	[{}, true],
+	[{ '01890000-0000-7000-8000-000000000000': 0.5 }, false],
+	[{ '01890000-0000-7000-8000-000000000000': -1 }, false],
+	[{ '01890000-0000-7000-8000-000000000000': '3' }, false],
+	[{ '01890000-0000-7000-8000-000000000000': Number.MAX_SAFE_INTEGER + 1 }, false],
+	[{ '01890000-0000-7000-8000-000000000000': 3, nothing: 1 }, false],
+	[{ "01890000-0000-7000-8000-000000000000' or 1": 3 }, false],
+	[JSON.parse('{"__proto__": 1}'), false],
+	[[], false],
+	[null, false],
+	['', false],
+	[undefined, false]
+] as [unknown, boolean][])(
+	'what a client says that it knows: %j',
+	async ([conversations, good]) => {
+		const { success } = sinceInput.safeParse({ conversations });
+		expect(success).toBe(good);
+		const call = ben.call.sync.since({ conversations: conversations as Record<string, number> });
+		if (good) await call;
+		else await expect(call).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+	}
+);
