@@ -3,6 +3,12 @@ import type { Log } from '../platform/log.ts';
 import { encodeRing, type Range } from './doorbell.ts';
 
 /**
+ * How far apart it rings when there is much to ring for. Each notification costs Postgres, and every
+ * process that listens, as much as a small insert; others may hear of it so much later.
+ */
+const APART_MS = 5;
+
+/**
  * Rings for what has been committed already. A notification inside the transaction would hold
  * Postgres' one lock for all notifying commits through the flush; outside, neither the sender's
  * answer nor the streams of this process wait for it, and what is committed while one is under way
@@ -14,6 +20,7 @@ export class Bell {
 	readonly #log: Log;
 	#waiting = new Map<string, Range>();
 	#ringing: Promise<void> | undefined;
+	#notBefore = 0;
 
 	constructor(processId: string, notify: (payloads: string[]) => Promise<void>, log: Log) {
 		this.#processId = processId;
@@ -39,9 +46,14 @@ export class Bell {
 	}
 
 	async #ringAll(): Promise<void> {
-		// After the answers and frames of this turn of the event loop.
-		await new Promise((resolve) => setImmediate(resolve));
 		while (this.#waiting.size > 0) {
+			const wait = this.#notBefore - performance.now();
+			// If at once, then after the answers and frames of this turn of the event loop.
+			await new Promise<void>((resolve) => {
+				if (wait > 0) setTimeout(resolve, wait);
+				else setImmediate(resolve);
+			});
+			this.#notBefore = performance.now() + APART_MS;
 			const conversations = [...this.#waiting.values()];
 			this.#waiting = new Map();
 			const ring = { conversations, people: [], sessions: [] };
