@@ -116,7 +116,7 @@ export class Session {
 			onRefused: () => void api.accounts.viewer.query().catch(() => {})
 		});
 		this.people = new People(this.#store);
-		this.conversations = new Conversations(api.conversations, this.#store, (delta) =>
+		this.conversations = new Conversations(viewer.id, api.conversations, this.#store, (delta) =>
 			this.#engine.absorb(delta)
 		);
 		this.outbox = new Outbox({
@@ -186,6 +186,7 @@ export class Session {
 		wipeScreens(this.viewer.id);
 		undo.push(onSignedOut(() => this.#end()));
 		this.drafts.load();
+		this.conversations.load();
 		undo.push(this.outbox.start());
 		let stopped = false;
 		const connect = () => {
@@ -243,6 +244,7 @@ export class Session {
 
 	#wipe(): void {
 		this.drafts.wipe();
+		this.conversations.wipe();
 		this.memory.wipe();
 		wipeScreen(this.viewer.id);
 	}

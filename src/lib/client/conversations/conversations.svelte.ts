@@ -32,6 +32,7 @@ export class Conversations {
 	);
 
 	constructor(
+		viewerId: string,
 		api: Api['conversations'],
 		store: ReplicaStore,
 		absorb: (delta: ConversationDelta) => void
@@ -39,7 +40,7 @@ export class Conversations {
 		this.#api = api;
 		this.#store = store;
 		this.#absorb = absorb;
-		this.#readMarks = new ReadMarks((input) => api.markRead.mutate(input));
+		this.#readMarks = new ReadMarks(viewerId, (input) => api.markRead.mutate(input));
 	}
 
 	/** The latest active first. */
@@ -115,6 +116,15 @@ export class Conversations {
 		if (read === state) return;
 		this.#store.commit(withConversation(this.#store.replica, read));
 		this.#readMarks.mark(conversationId, read.readSeq);
+	}
+
+	/** Brings back what an earlier page could not tell the server. */
+	load(): void {
+		this.#readMarks.load();
+	}
+
+	wipe(): void {
+		this.#readMarks.wipe();
 	}
 
 	/** Tells the server what it could not be told while there was no connection. */

@@ -1,20 +1,26 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { MemoryStorage } from '#lib/client/messages/fake-storage.ts';
 import { refusal } from '#lib/client/sync/fake-server.ts';
 import { ReadMarks } from './read-marks.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-function marks(tell: (seq: number) => Promise<unknown>) {
+function marks(
+	tell: (seq: number) => Promise<unknown>,
+	storage: Storage | null = new MemoryStorage()
+) {
 	const told: number[] = [];
 	const made = new ReadMarks(
+		'viewer',
 		async ({ seq }) => {
 			await tell(seq);
 			told.push(seq);
 		},
+		storage,
 		() => 0.999
 	);
-	return { made, told };
+	return { made, told, storage };
 }
 
 test('the newest position is told when the last one has been taken', async () => {
@@ -45,4 +51,46 @@ test('one that is refused is not told again', async () => {
 	await vi.advanceTimersByTimeAsync(60_000);
 	made.flush();
 	expect(tell).toHaveBeenCalledTimes(1);
+});
+
+test('what a page could not tell, the next one tells', async () => {
+	const crashed = marks(() => new Promise(() => {}));
+	for (const seq of [3, 7]) crashed.made.mark('here', seq);
+	crashed.made.mark('there', 2);
+	await vi.advanceTimersByTimeAsync(1000);
+	const next = marks(() => Promise.resolve(), crashed.storage);
+	next.made.load();
+	next.made.flush();
+	await vi.advanceTimersByTimeAsync(1000);
+	expect(next.told.toSorted()).toEqual([2, 7]);
+	expect(crashed.storage).toHaveLength(0);
+});
+
+test('what was taken or refused is not kept, and what another tab has read further is', async () => {
+	const storage = new MemoryStorage();
+	const { made } = marks(() => Promise.resolve(), storage);
+	made.mark('here', 3);
+	const other = marks(() => new Promise(() => {}), storage);
+	other.made.mark('here', 5);
+	await vi.advanceTimersByTimeAsync(1000);
+	expect(storage).toHaveLength(1);
+	made.mark('here', 5);
+	await vi.advanceTimersByTimeAsync(1000);
+	expect(storage).toHaveLength(0);
+
+	const refused = marks(() => Promise.reject(refusal('not_found')), storage);
+	refused.made.mark('there', 1);
+	await vi.advanceTimersByTimeAsync(1000);
+	expect(storage).toHaveLength(0);
+
+	made.mark('here', 9);
+	made.wipe();
+	expect(storage).toHaveLength(0);
+});
+
+test('without storage it is told as long as the page lives', async () => {
+	const { made, told } = marks(() => Promise.resolve(), null);
+	made.mark('here', 7);
+	await vi.advanceTimersByTimeAsync(1000);
+	expect(told).toEqual([7]);
 });

@@ -1,4 +1,4 @@
-import { browserStorage } from './storage.ts';
+import { browserStorage, keysOf } from './storage.ts';
 
 const PREFIX = 'tertulia.draft.';
 
@@ -51,8 +51,3 @@ export class Drafts {
 		this.#drafts = new Map();
 	}
 }
-
-const keysOf = (storage: Storage | null, prefix: string): string[] =>
-	Array.from({ length: storage?.length ?? 0 }, (_, i) => storage?.key(i) ?? '').filter((key) =>
-		key.startsWith(prefix)
-	);

@@ -4,6 +4,7 @@ import { SyncEngine } from '#lib/client/sync/engine.ts';
 import { ReplicaStore } from '#lib/client/sync/store.svelte.ts';
 import { applySync, emptyReplica } from '#lib/shared/replica.ts';
 import { BODY_MAX, SEND_MANY_MAX, type SendInput } from '#lib/shared/messages.ts';
+import { MemoryStorage } from './fake-storage.ts';
 import { Outbox, type OutboxOptions } from './outbox.svelte.ts';
 
 beforeEach(() => vi.useFakeTimers());
@@ -62,31 +63,6 @@ class Browser {
 			}
 		});
 		return { storage: seen, tabs: target };
-	}
-}
-
-class MemoryStorage implements Storage {
-	readonly #items = new Map<string, string>();
-	full = false;
-
-	get length() {
-		return this.#items.size;
-	}
-	key(i: number) {
-		return [...this.#items.keys()][i] ?? null;
-	}
-	getItem(key: string) {
-		return this.#items.get(key) ?? null;
-	}
-	setItem(key: string, value: string) {
-		if (this.full) throw new DOMException('full', 'QuotaExceededError');
-		this.#items.set(key, value);
-	}
-	removeItem(key: string) {
-		this.#items.delete(key);
-	}
-	clear() {
-		this.#items.clear();
 	}
 }
 

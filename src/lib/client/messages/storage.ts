@@ -6,3 +6,8 @@ export function browserStorage(): Storage | null {
 		return null;
 	}
 }
+
+export const keysOf = (storage: Storage | null, prefix: string): string[] =>
+	Array.from({ length: storage?.length ?? 0 }, (_, i) => storage?.key(i) ?? '').filter((key) =>
+		key.startsWith(prefix)
+	);

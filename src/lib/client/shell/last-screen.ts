@@ -3,7 +3,7 @@
  * of as much as the window shows, and it is gone as soon as the app itself is drawn.
  */
 import { SCREEN_ID, SCREEN_PREFIX, type KeptScreen } from '#lib/shared/last-screen.ts';
-import { browserStorage } from '#lib/client/messages/storage.ts';
+import { browserStorage, keysOf } from '#lib/client/messages/storage.ts';
 
 /** What belongs to a moment, and is not there when the app opens. */
 const PASSING = '[popover], dialog, [role=status], [data-unread], [data-passing]';
@@ -12,8 +12,10 @@ const PASSING = '[popover], dialog, [role=status], [data-unread], [data-passing]
 export function keepScreen(personId: string): void {
 	const shell = document.querySelector<HTMLElement>('#app main');
 	const styles = document.querySelector('link[rel=stylesheet]')?.getAttribute('href');
-	// A list that is being searched is not how it opens.
-	if (!shell || !styles || shell.querySelector<HTMLInputElement>('nav input')?.value) return;
+	if (!shell || !styles) return;
+	// A list that is being searched, and messages on their way, are not what it opens with.
+	const isSearching = Boolean(shell.querySelector<HTMLInputElement>('nav input')?.value);
+	if (isSearching || shell.querySelector('[aria-busy=true]')) return;
 	const key = SCREEN_PREFIX + personId;
 	const kept: KeptScreen = {
 		styles,
@@ -38,10 +40,8 @@ export function wipeScreen(personId: string): void {
 /** Of nobody, but of one. */
 export function wipeScreens(except = ''): void {
 	const storage = browserStorage();
-	if (!storage) return;
-	const keys = Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? '');
-	for (const key of keys) {
-		if (key.startsWith(SCREEN_PREFIX) && key !== SCREEN_PREFIX + except) storage.removeItem(key);
+	for (const key of keysOf(storage, SCREEN_PREFIX)) {
+		if (key !== SCREEN_PREFIX + except) storage?.removeItem(key);
 	}
 }
 
