@@ -58,7 +58,7 @@ self.addEventListener('fetch', (event) => {
 	if (request.mode === 'navigate') {
 		event.respondWith(openPage(request, url.pathname));
 	} else if (files.has(url.pathname) || url.pathname.startsWith('/_app/immutable/')) {
-		event.respondWith(fromCache(request));
+		event.respondWith(fromCache(url.pathname, request));
 	}
 });
 
@@ -104,7 +104,9 @@ async function selfContained(html: string, headers: Headers): Promise<Response> 
 
 	const styles: string[] = [];
 	for (const [link = '', href = ''] of html.matchAll(STYLE_LINK)) {
-		const css = await (await fetch(href)).text();
+		const sheet = await fromCache(href);
+		if (!sheet.ok) throw new Error(`${href} was answered with ${sheet.status}.`);
+		const css = await sheet.text();
 		styles.push(await hashOf(css));
 		const unused = link.replace('<link', '<link disabled');
 		html = html.replace(link, () => `${unused}<style>${css}</style>`);
@@ -163,9 +165,8 @@ async function kept(path: string): Promise<Response | undefined> {
 }
 
 /** Whichever version it belongs to: their names differ with what is in them. */
-async function fromCache(request: Request): Promise<Response> {
-	const { pathname } = new URL(request.url);
-	return (await kept(pathname)) ?? (await caches.match(pathname)) ?? fetch(request);
+async function fromCache(path: string, request: Request | string = path): Promise<Response> {
+	return (await kept(path)) ?? (await caches.match(path)) ?? fetch(request);
 }
 
 /** As soon as no page but the one that has just been opened could still need them. */

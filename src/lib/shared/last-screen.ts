@@ -12,6 +12,9 @@ export interface KeptScreen {
 	path: string;
 	/** Of the tab. */
 	title: string;
+	/** Of the document; the frame may have been kept before they were chosen. */
+	lang: string;
+	theme: string;
 	/** The shell, as HTML; instead of `style` it has `data-style`, which no policy forbids. */
 	html: string;
 }
@@ -34,6 +37,8 @@ export function drawLastScreen(prefix: string, id: string): void {
 	const styles = document.querySelector('link[rel=stylesheet]');
 	if (!kept || kept.styles !== styles?.getAttribute('href')) return;
 
+	document.documentElement.lang = kept.lang;
+	document.documentElement.dataset['theme'] = kept.theme;
 	const screen = document.createElement('div');
 	screen.id = id;
 	screen.innerHTML = kept.html;

@@ -22,6 +22,8 @@ export function keepScreen(personId: string): void {
 		at: Date.now(),
 		path: location.pathname,
 		title: document.title,
+		lang: document.documentElement.lang,
+		theme: document.documentElement.dataset['theme'] ?? '',
 		html: pictureOf(shell)
 	};
 	const storage = browserStorage();
