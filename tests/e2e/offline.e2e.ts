@@ -231,6 +231,9 @@ describe('a new version', () => {
 		await tab.page.close();
 		await eventually(async () => {
 			await ana.page.reload();
+			// The page says so when it is there, and the worker hears it before this question.
+			await ana.page.locator('#app nav').waitFor();
+			await ana.page.evaluate(() => fetch('/favicon.svg'));
 			return versions();
 		}).not.toContain(OLD);
 		await ana.sees('Before.');
