@@ -144,6 +144,22 @@ describe('the last screen', () => {
 		await eventually(() => ana.composer.inputValue()).toBe('Half a thou');
 	});
 
+	test('lets a link lead out of the app', async () => {
+		const [ana] = await pair(stage, 'Leaving');
+		await ana.say('https://example.org/here');
+		await ana.hasSent('https://example.org/here');
+		await beforeTheApp(ana.page, () => {
+			document.addEventListener('click', (event) => {
+				document.documentElement.dataset['swallowed'] = String(event.defaultPrevented);
+				event.preventDefault();
+			});
+			document.querySelector<HTMLElement>('#last-screen article a')?.click();
+		});
+		await ana.page.reload();
+		await isUncovered(ana);
+		expect(await ana.page.locator('html').getAttribute('data-swallowed')).toBe('false');
+	});
+
 	test('is of nobody after signing out, and never of somebody else', async () => {
 		const [ana, bruno] = await pair(stage, 'Gone');
 		ana.expectErrors(/status of 401/);

@@ -68,10 +68,12 @@ export function drawLastScreen(prefix: string, id: string): void {
 	// What is done before there is anything that could do it is done when there is.
 	screen.addEventListener('click', (event) => {
 		const target = event.target instanceof Element ? event.target.closest('a, button') : null;
-		if (!target) return;
+		const href = target?.getAttribute('href');
+		// What leads out of the app needs no app.
+		if (!target || (href && !href.startsWith('/'))) return;
 		event.preventDefault();
 		screen.dataset['pressed'] =
-			target.getAttribute('href') ?? target.getAttribute('aria-label') ?? target.textContent.trim();
+			href ?? target.getAttribute('aria-label') ?? target.textContent.trim();
 	});
 	const hasFinePointer = matchMedia('(hover: hover) and (pointer: fine)').matches;
 	screen.addEventListener('keydown', (event) => {
