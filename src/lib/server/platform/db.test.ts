@@ -35,6 +35,27 @@ test('a connection that dies in the middle of a transaction ends the transaction
 	await expect.poll(() => refusals.length, { timeout: 10_000 }).toBe(3);
 });
 
+test('what waits behind a statement on a connection that dies is refused too', async () => {
+	let pid = 0;
+	const settled: PromiseSettledResult<unknown>[] = [];
+	const transaction = db.sql.begin(async (sql) => {
+		const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+		pid = row!.pid;
+		const sleeping = sql`select ${1}::int, pg_sleep(60)`;
+		settled.push(...(await Promise.allSettled([sleeping, sql`select 2`, sql`select ${3}::int`])));
+	});
+	transaction.catch(() => undefined);
+	await expect
+		.poll(
+			() => db.sql`
+				select 1 from pg_stat_activity where pid = ${pid} and wait_event = 'PgSleep'`
+		)
+		.toHaveLength(1);
+	await end([pid]);
+	await expect(transaction).rejects.toThrow();
+	await expect.poll(() => settled.map(({ status }) => status)).toEqual(Array(3).fill('rejected'));
+});
+
 test('and leaves its place in the pool to others', async () => {
 	// More often than there are connections: none of them may be lost.
 	for (let time = 0; time < 5; time++) {
