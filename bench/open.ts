@@ -98,8 +98,8 @@ async function fillGroups(
 ): Promise<string[]> {
 	const ids = Array.from({ length: count }, () => uuidv7());
 	await sql`
-		insert into conversation (id, kind, name, version, last_seq, changed)
-		select id, 'group', 'Group ' || n, ${members + messages}, ${messages}, 1
+		insert into conversation (id, kind, name, version, last_seq, settled_seq, changed)
+		select id, 'group', 'Group ' || n, ${members + messages}, ${messages}, ${messages}, 1
 		from unnest(${ids}::uuid[]) with ordinality as c(id, n)`;
 	await sql`
 		insert into member (conversation_id, person_id, version, person_version)

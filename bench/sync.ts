@@ -61,8 +61,8 @@ async function fill(sql: Sql, people: Person[]): Promise<void> {
 	// What is made here is right: checking it row by row would take most of a minute.
 	await sql`set session_replication_role = replica`;
 	await sql`
-		insert into conversation (id, kind, name, version, last_seq, changed)
-		select id, 'group', 'Group ' || n, ${MEMBERS + 1}, 1, 1
+		insert into conversation (id, kind, name, version, last_seq, settled_seq, changed)
+		select id, 'group', 'Group ' || n, ${MEMBERS + 1}, 1, 1, 1
 		from unnest(${ids}::uuid[]) with ordinality as c(id, n)`;
 	// Member k of conversation n is person 17n + k · 100: everybody is in as many, with others each time.
 	await sql`

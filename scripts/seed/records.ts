@@ -114,6 +114,7 @@ export function recordOf(
 			pair: isGroup ? null : plan.members.map(idOf).toSorted().join(':'),
 			version,
 			lastSeq: messages.length,
+			settledSeq: messages.length,
 			changed,
 			createdAt: new Date(began),
 			activeAt: messages.at(-1)?.sentAt ?? new Date(began)

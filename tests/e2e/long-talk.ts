@@ -27,7 +27,7 @@ export async function fillConversation(
 			where c.id = ${conversationId}`;
 		await tx`
 			update conversation set last_seq = last_seq + ${count}, version = version + ${count},
-				active_at = now()
+				settled_seq = last_seq + ${count}, active_at = now()
 			where id = ${conversationId}`;
 		// Both have read everything, except for the one who has not.
 		await tx`

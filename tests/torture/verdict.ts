@@ -85,7 +85,11 @@ async function readTables(sql: postgres.Sql<{ bigint: number }>): Promise<Tables
 	const conversations = await sql<ConversationRow[]>`
 		select id, kind, version, last_seq, changed, pair from conversation`;
 	const members = await sql<MemberRow[]>`
-		select conversation_id, person_id, version, read_seq from member`;
+		select m.conversation_id, m.person_id, m.version, greatest(m.read_seq, (
+			select max(x.seq) from message x
+			where x.conversation_id = m.conversation_id and x.sender_id = m.person_id
+		)) as read_seq
+		from member m`;
 	return {
 		messages: new Map(messages.map((row) => [row.id, row])),
 		byConversation: Map.groupBy(messages, (row) => row.conversation_id),

@@ -111,6 +111,7 @@ export class App {
 		clearInterval(this.#housekeeping);
 		await this.services.realtime.close(RETURN_WITHIN_MS);
 		await answered;
+		this.services.writer.close();
 		await this.services.limits.close();
 		await this.#writing.close();
 		await this.services.db.close();

@@ -29,6 +29,8 @@ export const conversation = pgTable(
 		version: bigint({ mode: 'number' }).notNull().default(0),
 		/** Place of the newest message. */
 		lastSeq: bigint('last_seq', { mode: 'number' }).notNull().default(0),
+		/** Up to it, own messages are in the members' read positions (`messages/settle.ts`). */
+		settledSeq: bigint('settled_seq', { mode: 'number' }).notNull().default(0),
 		/** Version at which name or settings last changed. */
 		changed: bigint({ mode: 'number' }).notNull().default(0),
 		createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
@@ -52,7 +54,7 @@ export const member = pgTable(
 		leftAt: timestamp('left_at', { withTimezone: true }),
 		/** Version of the conversation at which this standing last changed. */
 		version: bigint({ mode: 'number' }).notNull().default(0),
-		/** Everything up to and with this place has been read. Sending is reading. */
+		/** Read up to and with this place, or an own message that is not settled yet. */
 		readSeq: bigint('read_seq', { mode: 'number' }).notNull().default(0),
 		/** Version of the person at which membership or read position last changed. */
 		personVersion: bigint('person_version', { mode: 'number' }).notNull().default(0)
@@ -74,6 +76,7 @@ export interface ConversationRow {
 	name: string | null;
 	version: number;
 	last_seq: number;
+	settled_seq: number;
 	changed: number;
 	created_at: number;
 	active_at: number;
@@ -81,7 +84,7 @@ export interface ConversationRow {
 
 /** The columns of a conversation under the alias `c`. */
 export const conversationColumns = (sql: Sql) => sql`
-	c.id, c.kind, c.name, c.version, c.last_seq, c.changed,
+	c.id, c.kind, c.name, c.version, c.last_seq, c.settled_seq, c.changed,
 	floor(extract(epoch from c.created_at) * 1000)::float8 as created_at,
 	floor(extract(epoch from c.active_at) * 1000)::float8 as active_at`;
 

@@ -47,7 +47,7 @@ export async function snapshotsOf(
 ): Promise<ConversationSnapshot[]> {
 	if (rows.length === 0) return [];
 	const ids = rows.map((row) => row.id);
-	const [last, peers] = await Promise.all([
+	const [last, peers, own] = await Promise.all([
 		sql<MessageRow[]>`
 			select ${messageColumns(sql)}
 			from unnest(${ids}::uuid[], ${rows.map((row) => row.last_seq)}::bigint[]) as k(id, seq)
@@ -56,7 +56,8 @@ export async function snapshotsOf(
 			select m.conversation_id, m.person_id
 			from member m join conversation c on c.id = m.conversation_id
 			where m.conversation_id = any(${ids}::uuid[]) and c.kind = 'direct'
-				and m.person_id <> ${viewerId}`
+				and m.person_id <> ${viewerId}`,
+		ownAfter(sql, viewerId, rows)
 	]);
 	const lastOf = new Map(last.map((row) => [row.conversation_id, messageView(row)]));
 	const peerOf = new Map(peers.map((row) => [row.conversation_id, row.person_id]));
@@ -69,8 +70,30 @@ export async function snapshotsOf(
 		activeAt: lastOf.get(row.id)?.sentAt ?? row.active_at,
 		peerId: peerOf.get(row.id) ?? null,
 		role: row.role,
-		readSeq: row.read_seq
+		readSeq: own.get(row.id) ?? row.read_seq
 	}));
+}
+
+/** Where the viewer has sent something that their read position does not tell yet: its place. */
+async function ownAfter(
+	sql: Sql,
+	viewerId: string,
+	rows: OwnConversation[]
+): Promise<Map<string, number>> {
+	const ranges = rows
+		.map((row) => ({ ...row, after: Math.max(row.read_seq, row.settled_seq) }))
+		.filter((row) => row.last_seq > row.after);
+	if (ranges.length === 0) return new Map();
+	const found = await sql<{ id: string; seq: number }[]>`
+		select k.id, max(m.seq) as seq
+		from unnest(
+			${ranges.map(({ id }) => id)}::uuid[], ${ranges.map(({ after }) => after)}::bigint[],
+			${ranges.map((row) => row.last_seq)}::bigint[]
+		) as k(id, after, until)
+		join message m on m.conversation_id = k.id and m.seq > k.after and m.seq <= k.until
+		where m.sender_id = ${viewerId}
+		group by k.id`;
+	return new Map(found.map(({ id, seq }) => [id, seq]));
 }
 
 /** Everybody whom the snapshots name. */

@@ -1,5 +1,6 @@
 import type { SendInput } from '#lib/shared/messages.ts';
 import type { Sql } from '../platform/db.ts';
+import type { Place } from './known-senders.ts';
 import { messageColumns, sentAt, type MessageRow } from './schema.ts';
 
 /** A message and who sends it. */
@@ -8,65 +9,113 @@ export interface Sending {
 	senderId: string;
 }
 
-/**
- * Numbers and stores those whose sender is a member, in order, and moves the senders' read positions.
- * Returns the rows that it stored. Where one is stored already, nothing is, and the error is that of
- * its key: to look for it first would cost every message what only retries need, and a plan that
- * was made while the table was small would read all of it.
- */
-export async function insert(sql: Sql, batch: Sending[]): Promise<MessageRow[]> {
-	const [only] = batch;
-	if (only && batch.length === 1) {
-		const rows = await insertOne(sql, only);
-		if (rows.length > 0) return rows;
-	}
-	return insertAll(sql, batch);
+/** Messages to one conversation, whose senders were members when it stood at `place`. */
+export interface KnownLine {
+	conversationId: string;
+	place: Place;
+	sendings: Sending[];
 }
 
+type Numbered = Omit<MessageRow, 'sent_at'>;
+
 /**
- * For one alone, without waiting for locks first: the membership was seen at the conversation's
- * `version`, and every change of a membership takes the next, so where that is still the version
- * under the lock, so is the membership. Stores nothing where anything came in between.
+ * Stores the messages of the conversations that still stand where they were known to stand, and
+ * nothing of the others; returns the rows that it stored. No membership is looked up: behind the lock
+ * the version tells that it is what it was. Where one is stored already, nothing is, and the error
+ * is that of its key.
  */
-async function insertOne(sql: Sql, { input, senderId }: Sending): Promise<MessageRow[]> {
-	const { id, conversationId, body } = input;
-	const rows = await sql<Pick<MessageRow, 'seq' | 'version' | 'sent_at'>[]>`
-		with standing as materialized (
-			select c.id, c.version, m.person_id
-			from conversation c join member m on m.conversation_id = c.id
-			where c.id = ${conversationId} and m.person_id = ${senderId} and m.left_at is null
-		), advanced as (
-			update conversation c
-			set version = c.version + 1, last_seq = c.last_seq + 1, active_at = now()
-			from standing s where c.id = s.id and c.version = s.version
-			returning c.id, c.version, c.last_seq, s.person_id
-		), seen as (
-			update member r set read_seq = a.last_seq
-			from advanced a where r.conversation_id = a.id and r.person_id = a.person_id
-		)
-		insert into message (id, conversation_id, seq, version, sender_id, kind, body, sent_at)
-		select ${id}, a.id, a.last_seq, a.version, a.person_id, 'text', ${body},
-			date_trunc('milliseconds', clock_timestamp())
-		from advanced a
-		returning seq, version, ${sentAt(sql)}`;
-	return rows.map((row) => ({
-		...row,
-		id,
+export async function insertKnown(sql: Sql, lines: KnownLine[]): Promise<MessageRow[]> {
+	const rows = lines.flatMap(numbered);
+	const [only] = rows;
+	const stored =
+		only && rows.length === 1 ? await storeOne(sql, only) : await storeLines(sql, lines, rows);
+	const sentAts = new Map(stored.map(({ conversation_id, sent_at }) => [conversation_id, sent_at]));
+	return rows.flatMap((row) => {
+		const sent_at = sentAts.get(row.conversation_id);
+		return sent_at === undefined ? [] : { ...row, sent_at };
+	});
+}
+
+/** With the places that they take if nobody was faster. */
+const numbered = ({ conversationId, place, sendings }: KnownLine): Numbered[] =>
+	sendings.map(({ input, senderId }, index) => ({
+		id: input.id,
 		conversation_id: conversationId,
+		seq: place.seq + index + 1,
+		version: place.version + index + 1,
 		sender_id: senderId,
 		kind: 'text',
-		body,
+		body: input.body,
 		notice: null
 	}));
+
+type Stored = Pick<MessageRow, 'conversation_id' | 'sent_at'>;
+
+function storeOne(sql: Sql, row: Numbered): Promise<Stored[]> {
+	return sql<Stored[]>`
+		with advanced as (
+			update conversation
+			set version = ${row.version}, last_seq = ${row.seq}, active_at = now()
+			where id = ${row.conversation_id} and version = ${row.version - 1}
+			returning id
+		)
+		insert into message (id, conversation_id, seq, version, sender_id, kind, body, sent_at)
+		select ${row.id}, advanced.id, ${row.seq}, ${row.version}, ${row.sender_id}, 'text', ${row.body},
+			date_trunc('milliseconds', clock_timestamp())
+		from advanced
+		returning conversation_id, ${sentAt(sql)}`;
+}
+
+function storeLines(sql: Sql, lines: KnownLine[], rows: Numbered[]): Promise<Stored[]> {
+	const conversationIds = lines.map(({ conversationId }) => conversationId);
+	return sql<Stored[]>`
+		with locked as materialized (
+			select c.id from conversation c
+			where c.id = any(${conversationIds.toSorted()}::uuid[])
+			order by c.id for no key update
+		), advanced as (
+			update conversation c
+			set version = k.version + k.n, last_seq = k.seq + k.n, active_at = now()
+			from unnest(
+				${conversationIds}::uuid[],
+				${lines.map(({ place }) => place.version)}::bigint[],
+				${lines.map(({ place }) => place.seq)}::bigint[],
+				${lines.map(({ sendings }) => sendings.length)}::int[]
+			) as k(id, version, seq, n)
+			where c.id = k.id and c.version = k.version and (select count(*) from locked) > 0
+			returning c.id
+		), clock as materialized (
+			select date_trunc('milliseconds', clock_timestamp()) as sent_at
+		), inserted as (
+			insert into message (id, conversation_id, seq, version, sender_id, kind, body, sent_at)
+			select t.id, t.conversation_id, t.seq, t.version, t.sender_id, 'text', t.body,
+				(select sent_at from clock)
+			from unnest(
+				${rows.map(({ id }) => id)}::uuid[],
+				${rows.map((row) => row.conversation_id)}::uuid[],
+				${rows.map(({ seq }) => seq)}::bigint[],
+				${rows.map(({ version }) => version)}::bigint[],
+				${rows.map((row) => row.sender_id)}::uuid[],
+				${rows.map(({ body }) => body)}::text[]
+			) as t(id, conversation_id, seq, version, sender_id, body)
+			-- Not a join, which would be planned for a few rows, as a loop in a loop.
+			where (t.conversation_id in (select id from advanced)) is true
+		)
+		select advanced.id as conversation_id, ${sentAt(sql)} from advanced, clock`;
 }
 
 /**
+ * Numbers and stores those whose sender is a member, in order; returns the rows that it stored. Where
+ * one is stored already, nothing is, and the error is that of its key: to look for it first would
+ * cost every message what only retries need, and a plan that was made while the table was small would
+ * read all of it.
+ *
  * One statement: locks the conversations in order of id, and finds the senders' memberships behind
  * that lock (who was removed while this waited is not found). Messages travel from step to step as
  * arrays of their conversation: a join of one step's rows with another's would be planned for a few
  * rows, as a loop in a loop, and take most of the time for hundreds.
  */
-async function insertAll(sql: Sql, batch: Sending[]): Promise<MessageRow[]> {
+export async function insert(sql: Sql, batch: Sending[]): Promise<MessageRow[]> {
 	// Of those that came twice, the first.
 	const seen = new Set<string>();
 	const all = batch.filter(({ input }) => !seen.has(input.id) && seen.add(input.id));
@@ -111,12 +160,6 @@ async function insertAll(sql: Sql, batch: Sending[]): Promise<MessageRow[]> {
 			from advanced a cross join unnest(a.ids, a.sender_ids, a.bodies)
 				with ordinality as t(id, sender_id, body, step)
 			returning *
-		), seen as (
-			update member r set read_seq = greatest(r.read_seq, s.seq)
-			from (
-				select conversation_id, sender_id, max(seq) as seq from inserted group by 1, 2
-			) s
-			where r.conversation_id = s.conversation_id and r.person_id = s.sender_id
 		)
 		select ${messageColumns(sql)} from inserted m`;
 }

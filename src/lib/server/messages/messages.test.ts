@@ -2,7 +2,16 @@ import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BODY_MAX } from '#lib/shared/messages.ts';
 import { MessageWriter } from './messages.ts';
-import { openStream, somebody, testApp, type TestApp, type TestPerson } from '../testing.ts';
+import type { Listen } from '../realtime/realtime.ts';
+import {
+	callerFor,
+	openStream,
+	somebody,
+	testApp,
+	type TestApp,
+	type TestPerson
+} from '../testing.ts';
+import { settleReadPositions } from './settle.ts';
 
 let app: TestApp;
 let ana: TestPerson;
@@ -181,7 +190,7 @@ describe('sending', () => {
 		expect(settled[2]).toMatchObject({ value: { base: second.version + 1 } });
 	});
 
-	test.for(['alone', 'in a batch'])(
+	test.for(['alone', 'in a batch', 'alone, and known', 'in a batch, and known'])(
 		'%s: who is removed while it waits is no member',
 		async (how) => {
 			const { snapshot } = await ana.call.conversations.createGroup({
@@ -192,12 +201,13 @@ describe('sending', () => {
 			const { id } = snapshot.conversation;
 			const { sql } = app.services.db;
 			const message = (body: string) => ({ ...text(body), conversationId: id });
+			if (how.endsWith('known')) await app.services.writer.send(message('before'), ben.id);
 			const sent = await sql.begin(async (tx) => {
 				await tx`update conversation set version = version + 1 where id = ${id}`;
 				await tx`
 				update member set left_at = now(), version = ${snapshot.version + 1}
 				where conversation_id = ${id} and person_id = ${ben.id}`;
-				const sends = how === 'alone' ? ['a'] : ['a', 'b'];
+				const sends = how.startsWith('alone') ? ['a'] : ['a', 'b'];
 				const sent = Promise.allSettled(app.services.writer.sendAll(sends.map(message), ben.id));
 				// Until it waits for the lock.
 				await expect
@@ -215,6 +225,84 @@ describe('sending', () => {
 			}
 		}
 	);
+
+	test('who was known as a member and is removed is refused, whichever process removed them', async () => {
+		const other = await testApp({}, { url: app.url });
+		try {
+			for (const { services } of [app, other]) {
+				const { snapshot } = await ana.call.conversations.createGroup({
+					id: uuidv7(),
+					name: 'Group',
+					personIds: [ben.id]
+				});
+				const { id } = snapshot.conversation;
+				const send = (...bodies: string[]) =>
+					Promise.allSettled(
+						app.services.writer.sendAll(
+							bodies.map((body) => ({ ...text(body), conversationId: id })),
+							ben.id
+						)
+					);
+				for (const sent of [...(await send('known from here on')), ...(await send('known'))]) {
+					expect(sent.status).toBe('fulfilled');
+				}
+				await callerFor(services, ana, ana.sessionId).conversations.removePerson({
+					conversationId: id,
+					personId: ben.id
+				});
+				for (const sent of [...(await send('alone')), ...(await send('in', 'a batch'))]) {
+					expect(sent).toMatchObject({ status: 'rejected', reason: { code: 'not_found' } });
+				}
+			}
+		} finally {
+			await other.close();
+		}
+	});
+
+	test('two processes that do not hear each other give every place once, in order', async () => {
+		const deaf: Listen = async (_hear, begun) => {
+			begun();
+			return { notify: async () => {}, stop: async () => {} };
+		};
+		const [one, two] = [
+			await testApp({}, { url: app.url, listen: deaf }),
+			await testApp({}, { url: app.url, listen: deaf })
+		];
+		try {
+			const groups = await Promise.all(
+				[1, 2, 3].map(async (n) => {
+					const start = { id: uuidv7(), name: `Group ${n}`, personIds: [ben.id] };
+					return (await ana.call.conversations.createGroup(start)).snapshot.conversation.id;
+				})
+			);
+			const said = new Map<string, string[]>(groups.map((id) => [id, []]));
+			// Now and then the other process: then what a process knows of a conversation is out of date.
+			for (let turn = 0; turn < 30; turn++) {
+				const { writer } = (turn % 5 < 3 ? one : two).services;
+				const inputs = groups.slice(0, 1 + (turn % 3)).flatMap((conversationId) =>
+					Array.from({ length: 1 + (turn % 2) }, (_, i) => ({
+						...text(`${turn}.${i}`),
+						conversationId
+					}))
+				);
+				for (const { conversationId, body } of inputs) said.get(conversationId)?.push(body);
+				await Promise.all(writer.sendAll(inputs, turn % 4 < 2 ? ana.id : ben.id));
+			}
+			for (const id of groups) {
+				const { messages, version, lastSeq } = await ben.call.messages.page({
+					conversationId: id,
+					after: 1,
+					limit: 100
+				});
+				expect(messages.map((m) => m.kind === 'text' && m.body)).toEqual(said.get(id));
+				expect(messages.map(({ seq }) => seq)).toEqual(messages.map((_, i) => i + 2));
+				expect(messages.at(-1)).toMatchObject({ version, seq: lastSeq });
+			}
+		} finally {
+			await one.close();
+			await two.close();
+		}
+	});
 
 	test('reaches the streams of another process by the bell, not only by its sweep', async () => {
 		const other = await testApp({}, { url: app.url, hub: { sweepMs: 3_600_000 } });
@@ -242,6 +330,39 @@ describe('sending', () => {
 		const { snapshots } = await ana.call.sync.since({ conversations: {} });
 		const mine = snapshots.find(({ conversation }) => conversation.id === conversationId);
 		expect(mine?.readSeq).toBe(mine?.lastSeq);
+	});
+
+	test('is reading, also for whoever reads the table, soon after', async () => {
+		const { sql } = app.services.db;
+		const stored = async (personId: string) => {
+			const [row] = await sql<{ read_seq: number; settled_seq: number; last_seq: number }[]>`
+				select m.read_seq, c.settled_seq, c.last_seq
+				from member m join conversation c on c.id = m.conversation_id
+				where c.id = ${conversationId} and m.person_id = ${personId}`;
+			return row!;
+		};
+		await ben.call.messages.send(text('a word'));
+		await settleReadPositions(sql, [conversationId]);
+		const before = await stored(ana.id);
+		expect(before.settled_seq).toBe(before.last_seq);
+		await ana.call.messages.sendMany(Array.from({ length: 40 }, (_, i) => text(String(i))));
+		await ben.call.messages.send(text('and a last one'));
+		// By the writer itself, after so many.
+		await expect
+			.poll(() => stored(ana.id), { timeout: 5000 })
+			.toMatchObject({ read_seq: before.last_seq + 40 });
+		// A position that was ahead does not go back.
+		await ana.call.messages.send(text('mine'));
+		await ben.call.messages.send(text('his'));
+		await ana.call.conversations.markRead({ conversationId, seq: before.last_seq + 43 });
+		await settleReadPositions(sql, [conversationId]);
+		const after = await stored(ana.id);
+		expect(after).toEqual({
+			read_seq: before.last_seq + 43,
+			settled_seq: before.last_seq + 43,
+			last_seq: before.last_seq + 43
+		});
+		expect((await stored(ben.id)).read_seq).toBe(before.last_seq + 43);
 	});
 
 	test('several in one request: each has its outcome, and a bad one harms no other', async () => {

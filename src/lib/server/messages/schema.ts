@@ -1,6 +1,5 @@
 import {
 	bigint,
-	index,
 	jsonb,
 	pgEnum,
 	pgTable,
@@ -31,10 +30,7 @@ export const message = pgTable(
 		notice: jsonb().$type<Notice>(),
 		sentAt: timestamp('sent_at', { withTimezone: true }).notNull().defaultNow()
 	},
-	(t) => [
-		uniqueIndex('message_seq_key').on(t.conversationId, t.seq),
-		index('message_version_idx').on(t.conversationId, t.version)
-	]
+	(t) => [uniqueIndex('message_seq_key').on(t.conversationId, t.seq)]
 );
 
 /** A row of `message` as `messageColumns` selects it. */

@@ -5,8 +5,14 @@ import { brokenUniqueKey, isAboutRows, isRefused, type Sql } from '../platform/d
 import type { Log } from '../platform/log.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import type { Realtime } from '../realtime/realtime.ts';
-import { insert, type Sending } from './insert.ts';
+import { insert, insertKnown, type KnownLine, type Sending } from './insert.ts';
+import { KnownSenders } from './known-senders.ts';
 import { messageColumns, messageView, type MessageRow } from './schema.ts';
+import { settleReadPositions } from './settle.ts';
+
+/** After so many messages in a conversation, the read positions of who sent them are settled. */
+const SETTLE_EVERY = 32;
+const SETTLE_AFTER_MS = 1000;
 
 export interface WriterOptions {
 	/** Batches that may be under way at once; a conversation is in one of them at the most. */
@@ -48,6 +54,9 @@ export class MessageWriter {
 	readonly #lines = new Map<string, Line>();
 	/** Those that nobody is writing at the moment. */
 	readonly #ready: Line[] = [];
+	readonly #known = new KnownSenders();
+	readonly #unsettled = new Set<string>();
+	#settling: NodeJS.Timeout | undefined;
 	#busy = 0;
 	#waiting = 0;
 
@@ -69,6 +78,7 @@ export class MessageWriter {
 		this.#batchMax = batchMax;
 		this.#queueMax = queueMax;
 		this.#lanes = lanes;
+		realtime.hub.onConversation((delta) => this.#known.changed(delta));
 	}
 
 	/**
@@ -95,6 +105,11 @@ export class MessageWriter {
 		});
 		this.#start();
 		return all;
+	}
+
+	/** What waits to be settled is left to whoever writes there next. */
+	close(): void {
+		clearTimeout(this.#settling);
 	}
 
 	#enqueue(input: SendInput, senderId: string, after: Waiting | undefined) {
@@ -158,16 +173,43 @@ export class MessageWriter {
 		return { batch, lines: this.#ready.splice(0, taken) };
 	}
 
+	/** Those whose senders are known go without a look at the memberships, then all others. */
 	async #commit(batch: Waiting[]): Promise<void> {
+		const lines: (KnownLine & { sendings: Waiting[] })[] = [];
+		const others: Waiting[] = [];
+		for (const [conversationId, sendings] of Map.groupBy(inTurn(batch), conversationOf)) {
+			const place = this.#known.placeFor(conversationId, sendings.map(senderOf));
+			if (place) lines.push({ conversationId, place, sendings });
+			else others.push(...sendings);
+		}
+		if (lines.length > 0) others.push(...(await this.#commitKnown(lines)));
+		if (others.length > 0) await this.#commitAny(others);
+	}
+
+	/** Returns those of which nothing was stored, and more has to be asked. */
+	async #commitKnown(lines: (KnownLine & { sendings: Waiting[] })[]): Promise<Waiting[]> {
+		const batch = lines.flatMap(({ sendings }) => sendings);
 		try {
-			await this.#insert(batch);
+			const rows = await insertKnown(this.#sql, lines);
+			return this.#tell(batch, rows);
+		} catch (error) {
+			if (isAboutRows(error)) return batch;
+			this.#postponeAll(batch, error);
+			return [];
+		}
+	}
+
+	async #commitAny(all: Waiting[]): Promise<void> {
+		const batch = inTurn(all);
+		try {
+			if (batch.length > 0) await this.#insert(batch);
 		} catch (error) {
 			const [only] = batch;
 			if (batch.length > 1 && brokenUniqueKey(error)) {
 				await this.#commitNew(batch);
 			} else if (batch.length > 1 && isAboutRows(error)) {
 				// One of them is bad: each goes alone, so that it harms no other.
-				for (const waiting of batch) await this.#commit([waiting]);
+				for (const waiting of batch) await this.#commitAny([waiting]);
 			} else if (only && brokenUniqueKey(error)) {
 				// The same message was written by another process meanwhile; its result is the answer.
 				await this.#answerFromTable(only).catch((cause: unknown) => only.reject(cause));
@@ -175,11 +217,15 @@ export class MessageWriter {
 				this.#log.error({ err: error }, 'The database refuses a message.');
 				only.reject(new AppError('invalid_input'));
 			} else {
-				// Whether it was committed may be unknown; the sender's retry, with the same id, finds out.
-				this.#log.warn({ err: error }, 'Messages could not be written.');
-				for (const waiting of batch) postpone(waiting, 2);
+				this.#postponeAll(batch, error);
 			}
 		}
+	}
+
+	/** Whether they were committed may be unknown; the sender's retry, with the same id, finds out. */
+	#postponeAll(batch: Waiting[], error: unknown): void {
+		this.#log.warn({ err: error }, 'Messages could not be written.');
+		for (const waiting of batch) postpone(waiting, 2);
 	}
 
 	/** Some had been written by an earlier try: they are answered, and the others go on without them. */
@@ -196,27 +242,28 @@ export class MessageWriter {
 		}
 		const fresh = batch.filter(({ input }) => !stored.has(input.id));
 		// Another process was faster with one, and has not committed it: who goes alone waits for it.
-		if (stored.size === 0) for (const waiting of fresh) await this.#commit([waiting]);
+		if (stored.size === 0) for (const waiting of fresh) await this.#commitAny([waiting]);
 		else {
 			for (const waiting of batch) {
 				if (!stored.has(waiting.input.id)) continue;
 				await this.#answerFromTable(waiting).catch((cause: unknown) => waiting.reject(cause));
 			}
-			if (fresh.length > 0) await this.#commit(fresh);
+			if (fresh.length > 0) await this.#commitAny(fresh);
 		}
 	}
 
-	async #insert(all: Waiting[]): Promise<void> {
-		const batch = all.filter((waiting) => {
-			if (waiting.after?.postponed) postpone(waiting, 2);
-			return !waiting.postponed;
-		});
-		if (batch.length === 0) return;
+	async #insert(batch: Waiting[]): Promise<void> {
 		const rows = await insert(this.#sql, batch);
+		for (const waiting of this.#tell(batch, rows)) {
+			await this.#answerFromTable(waiting).catch((error: unknown) => waiting.reject(error));
+		}
+	}
+
+	/** Answers and announces what was stored; returns those of the batch that were not. */
+	#tell(batch: Waiting[], rows: MessageRow[]): Waiting[] {
 		const { batches, acceptToCommit } = this.#metrics;
 		if (rows.length > 0) batches.observe(rows.length);
 		const written = new Map(rows.map((row) => [row.id, row]));
-		const deltas = new Map<string, ConversationDelta>();
 		const unwritten: Waiting[] = [];
 		for (const waiting of batch) {
 			const row = written.get(waiting.input.id);
@@ -228,19 +275,45 @@ export class MessageWriter {
 			waiting.resolve(deltaOf(row));
 			acceptToCommit.since(waiting.acceptedAt);
 		}
-		for (const row of rows.toSorted((a, b) => a.version - b.version)) {
-			const next = deltaOf(row);
-			const delta = deltas.get(row.conversation_id);
-			if (!delta) deltas.set(row.conversation_id, next);
-			else {
-				delta.changes.push(...next.changes);
-				delta.version = next.version;
+		const deltas: ConversationDelta[] = [];
+		for (const [conversationId, own] of Map.groupBy(rows, (row) => row.conversation_id)) {
+			own.sort((a, b) => a.version - b.version);
+			const [first, last] = [own[0]!, own.at(-1)!];
+			const base = first.version - 1;
+			deltas.push({
+				conversationId,
+				base,
+				version: last.version,
+				changes: own.map((row) => ({ type: 'message.changed', message: messageView(row) }))
+			});
+			this.#known.wrote(
+				conversationId,
+				base,
+				last,
+				own.map((row) => row.sender_id)
+			);
+			if (Math.trunc(last.seq / SETTLE_EVERY) > Math.trunc((first.seq - 1) / SETTLE_EVERY)) {
+				this.#settleLater(conversationId);
 			}
 		}
-		this.#realtime.announce([...deltas.values()]);
-		for (const waiting of unwritten) {
-			await this.#answerFromTable(waiting).catch((error: unknown) => waiting.reject(error));
-		}
+		this.#realtime.announce(deltas);
+		return unwritten;
+	}
+
+	/** Many conversations together, and not before the messages that come now are through. */
+	#settleLater(conversationId: string): void {
+		this.#unsettled.add(conversationId);
+		this.#settling ??= setTimeout(() => void this.#settle(), SETTLE_AFTER_MS).unref();
+	}
+
+	async #settle(): Promise<void> {
+		const ids = [...this.#unsettled];
+		this.#unsettled.clear();
+		await settleReadPositions(this.#realtime.db.sql, ids).catch((error: unknown) =>
+			this.#log.warn({ err: error }, 'Read positions were not settled; the next messages do it.')
+		);
+		this.#settling = undefined;
+		for (const id of this.#unsettled) return this.#settleLater(id);
 	}
 
 	/** What an earlier try with this id has sent; `not_found` where that was not this sender's. */
@@ -254,6 +327,17 @@ export class MessageWriter {
 		resolve(deltaOf(row));
 	}
 }
+
+/** Without those that must not overtake one before them, which come back. */
+function inTurn(batch: Waiting[]): Waiting[] {
+	return batch.filter((waiting) => {
+		if (waiting.after?.postponed) postpone(waiting, 2);
+		return !waiting.postponed;
+	});
+}
+
+const conversationOf = ({ input }: Sending) => input.conversationId;
+const senderOf = ({ senderId }: Sending) => senderId;
 
 /** Whoever sent it comes back with the same id; whether it was committed may be unknown. */
 function postpone(waiting: Waiting, retryAfter: number): void {

@@ -194,6 +194,7 @@ export class Hub {
 	readonly #timers: NodeJS.Timeout[] = [];
 	/** One for all streams, which are many. */
 	readonly #onClose = (stream: Stream) => this.#forget(stream);
+	readonly #onConversation: ((delta: ConversationDelta) => void)[] = [];
 	/** Lines that have begun so far. */
 	#begun = 0;
 	#reading = false;
@@ -218,6 +219,11 @@ export class Hub {
 		const heartbeat = encodeFrame({ type: 'heartbeat' });
 		this.#every(HEARTBEAT_MS, () => this.#writeToAll(heartbeat));
 		this.#every(sweepMs, () => void this.sweep());
+	}
+
+	/** Tells too, before the streams, what they are told of conversations. */
+	onConversation(listener: (delta: ConversationDelta) => void): void {
+		this.#onConversation.push(listener);
 	}
 
 	get streamCount(): number {
@@ -480,6 +486,8 @@ export class Hub {
 		changes: ConversationChange[],
 		version: number
 	): void {
+		const delta = { conversationId: feed.id, base: feed.cursor!, version, changes };
+		for (const tell of this.#onConversation) tell(delta);
 		// Rights first: who was removed does not hear of it here, nor of anything that came with it.
 		for (const change of changes) {
 			if (change.type !== 'member.changed') continue;

@@ -273,7 +273,7 @@ async function changesOf(sql: Sql, rows: Behind[]): Promise<Told<ConversationCha
 			: await sql<(MessageRow & { n: number })[]>`
 					select k.n, ${messageColumns(sql)}
 					from ${rangesOf(sql, near)}
-					join message m on m.conversation_id = k.id
+					join message m on m.conversation_id = k.id and m.seq > k.after
 						and m.version > k.since and m.version <= k.until
 					order by k.n, m.seq`;
 	const messagesOf = Map.groupBy(messages, ({ n }) => near[n - 1]);
@@ -309,11 +309,15 @@ async function changesOf(sql: Sql, rows: Behind[]): Promise<Told<ConversationCha
 
 const isNear = (row: Behind) => row.version - row.since <= DELTA_MAX;
 
-/** What each is to be told, as the table `k`. */
+/**
+ * What each is to be told, as the table `k`. Every message took a version: those since `since` are at
+ * the most so many, and come after the place `after`.
+ */
 const rangesOf = (sql: Sql, rows: Behind[]) => sql`unnest(
 	${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.since)}::bigint[],
-	${rows.map((row) => row.version)}::bigint[]
-) with ordinality as k(id, since, until, n)`;
+	${rows.map((row) => row.version)}::bigint[],
+	${rows.map((row) => row.last_seq - (row.version - row.since))}::bigint[]
+) with ordinality as k(id, since, until, after, n)`;
 
 const conversationChange = (row: Behind): ConversationChange[] =>
 	row.changed > row.since
