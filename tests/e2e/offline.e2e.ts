@@ -240,6 +240,24 @@ describe('a new version', () => {
 	});
 });
 
+describe('without a worker', () => {
+	const stage = useStage();
+
+	test('code that cannot be had any more is told of, and a reload brings it', async () => {
+		const ana = await stage.person('Gone Ana', { serviceWorkers: 'block' });
+		ana.expectErrors(BROKEN, /dynamically imported module/, /Service Worker registration blocked/);
+		await ana.isSignedIn();
+		await ana.page.route('**/_app/immutable/**', (route) => route.abort());
+		await ana.chooseFrom(ana.menuButton, en.keyboard.open);
+		await ana.page.getByText(en.connection.incomplete).waitFor();
+		await ana.page.unroute('**/_app/immutable/**');
+		await ana.button(en.connection.reload).click();
+		await ana.page.getByText(en.connection.incomplete).waitFor({ state: 'detached' });
+		await ana.chooseFrom(ana.menuButton, en.keyboard.open);
+		await ana.page.getByRole('dialog', { name: en.keyboard.title }).waitFor();
+	});
+});
+
 describe('whose it is', () => {
 	const stage = useStage();
 	const REFUSED = /status of 40[013]/;

@@ -282,6 +282,7 @@ export const en = {
 		reconnecting: 'Reconnecting',
 		unsentNotKept: 'Keep this tab open: what is unsent cannot be kept on this device.',
 		newVersion: 'There is a new version.',
+		incomplete: 'Part of the app could not be loaded.',
 		reload: 'Reload'
 	},
 	outbox: {

@@ -278,6 +278,7 @@ export const es: Messages = {
 		unsentNotKept:
 			'No cierres esta pestaña: lo que no se ha enviado no se puede guardar en este dispositivo.',
 		newVersion: 'Hay una versión nueva.',
+		incomplete: 'Una parte de la app no se ha podido cargar.',
 		reload: 'Recargar'
 	},
 	outbox: {
