@@ -22,7 +22,10 @@ import type { Context, ViewerSession } from './trpc/context.ts';
 import { answerPlainCall, plainCall } from './trpc/door.ts';
 import { appRouter, createCaller } from './trpc/router.ts';
 
-/** A request to tRPC holds at most a message of 8,000 characters, or what a client knows. */
+/**
+ * Bytes. The largest requests are what has waited in an outbox (`sendMany`, of which the client puts
+ * 16,000 UTF-16 units into one and eight into a batch) and what a client knows (`sync.since`).
+ */
 const BODY_MAX = 512 * 1024;
 /** Milliseconds over which clients spread their return after a stop. */
 const RETURN_WITHIN_MS = 3000;

@@ -3,7 +3,7 @@ import { uuidv7 } from 'uuidv7';
 import type { Env } from '#env';
 import type { PersonView, SignInInput, SignUpInput, ViewerView } from '#lib/shared/accounts.ts';
 import { AppError, notFound, type ErrorCode } from '#lib/shared/errors.ts';
-import { searchable } from '#lib/shared/text.ts';
+import { isStorable, searchable } from '#lib/shared/text.ts';
 import { conversation, member } from '../conversations/schema.ts';
 import { brokenUniqueKey, type Reader, type Transaction } from '../platform/db.ts';
 import { gathered } from '../platform/gathering.ts';
@@ -310,8 +310,8 @@ const viewerOf = ({ id, name, username, email }: typeof person.$inferInsert): Vi
 
 /** A username has no @ and an address has one, so a login is never both. */
 function calledBy(login: string): SQL {
-	// Postgres refuses NUL: nobody has it in a name.
-	if (login.includes('\0')) return sql`false`;
+	// Nobody's: Postgres would refuse to look for it.
+	if (!isStorable(login)) return sql`false`;
 	return login.includes('@') ? eq(person.email, login) : eq(person.username, login);
 }
 
