@@ -46,6 +46,7 @@ interface Answer {
 	headers: Headers;
 	result: unknown;
 	reason: string | undefined;
+	retryAfter: number | undefined;
 }
 
 async function call(
@@ -61,13 +62,14 @@ async function call(
 	});
 	const body = (await response.json().catch(() => ({}))) as {
 		result?: { data: unknown };
-		error?: { data: { reason: string } };
+		error?: { data: { reason: string; retryAfter?: number } };
 	};
 	return {
 		status: response.status,
 		headers: response.headers,
 		result: body.result?.data,
-		reason: body.error?.data.reason
+		reason: body.error?.data.reason,
+		retryAfter: body.error?.data.retryAfter
 	};
 }
 
@@ -381,6 +383,34 @@ describe('long polling', () => {
 		gone.abort();
 		await expect(asked).rejects.toThrow();
 		await waiting(second, 0);
+	});
+});
+
+describe('a database that is away', () => {
+	test.each([
+		['by the quick door', ''],
+		['by tRPC’s own', '?detour']
+	])('is told of as a server that is busy, %s', async (_, detour) => {
+		const site = await openSite(await testApp());
+		try {
+			const { cookie } = await signUp(site);
+			const since = `sync.since${detour}`;
+			const known = await call(site, since, { conversations: {} }, { cookie });
+			expect(known.status).toBe(200);
+			await site.app.services.db.close();
+			const busy = { status: 503, reason: 'server_busy', retryAfter: 2 };
+			// Who is asking is remembered for a moment; somebody else has to be looked up.
+			for (const asking of [cookie, 'session=somebody-else']) {
+				const answer = await call(site, since, { conversations: {} }, { cookie: asking });
+				expect(answer, asking).toMatchObject(busy);
+			}
+			// What is not the database's doing is told as before.
+			expect(await call(site, `nothing.atAll${detour}`, {}, { cookie })).toMatchObject({
+				status: 404
+			});
+		} finally {
+			await site.close();
+		}
 	});
 });
 

@@ -20,8 +20,6 @@ interface Door {
 	/** Bytes. */
 	bodyMax: number;
 	createContext(): Promise<Context>;
-	/** Not even who is asking could be found out. */
-	onNoContext(error: unknown): void;
 }
 
 /**
@@ -44,7 +42,7 @@ export async function answerPlainCall(
 	req: IncomingMessage,
 	res: ServerResponse,
 	{ procedure: path, batched }: Call,
-	{ router, bodyMax, createContext, onNoContext }: Door
+	{ router, bodyMax, createContext }: Door
 ): Promise<void> {
 	let ctx: Context | undefined;
 	let input: unknown;
@@ -53,10 +51,7 @@ export async function answerPlainCall(
 	try {
 		const body = await readJson(req, bodyMax);
 		input = batched ? (body as { 0?: unknown } | undefined)?.[0] : body;
-		ctx = await createContext().catch((error: unknown) => {
-			onNoContext(error);
-			throw error;
-		});
+		ctx = await createContext();
 		const data: unknown = await callTRPCProcedure({
 			router,
 			path,
