@@ -165,6 +165,8 @@ export const peopleTogether = gathered<string, PersonView | undefined>(
 	{ most: 500 }
 );
 
+/** Each may cost Postgres milliseconds; nobody types so much for long. */
+const FIND_LIMIT: Limit = { name: 'find-people', burst: 60, perMinute: 120 };
 const FOUND_MAX = 20;
 const WORDS_MAX = 8;
 /** One wrong letter in a word of four ("hose" for José) leaves two trigrams of five: 0.4. */
@@ -176,10 +178,12 @@ const SIMILARITY_MIN = 0.4;
  * the viewer talked with last, then everybody by name.
  */
 export async function findPeople(
-	{ db }: Pick<Services, 'db'>,
+	services: Store,
 	viewerId: string,
 	query: string
 ): Promise<PersonView[]> {
+	await takeOrRefuse(services, FIND_LIMIT, viewerId);
+	const { db } = services;
 	const words = searchable(query.replace(/\p{Cc}/gu, ' '))
 		.split(' ')
 		.map((word) => word.replace(/^@/, ''))

@@ -35,8 +35,11 @@ beforeAll(async () => {
 });
 afterAll(() => house.close());
 
-const find = async (query: string) =>
-	(await (await browser.ask()).findPeople({ query })).map(({ username }) => username);
+const find = async (query: string) => {
+	// In no hurry: one test alone is about the limit.
+	house.now += 1000;
+	return (await (await browser.ask()).findPeople({ query })).map(({ username }) => username);
+};
 
 test.each(['jose', 'José', 'JOSÉ', 'jose\u0301', '  jose  ', 'hose', 'jsoe perez'])(
 	'%j finds José',
@@ -122,6 +125,21 @@ test('at most twenty', async () => {
 	expect(await find('crowd')).toHaveLength(20);
 	expect(await find('')).toHaveLength(20);
 	expect(await find('crowdx')).toHaveLength(20);
+});
+
+test('who asks faster than anybody types has to wait, and nobody else does', async () => {
+	const hasty = await (await house.person('hasty')).browser.ask();
+	const asked = await Promise.allSettled(
+		Array.from({ length: 70 }, () => hasty.findPeople({ query: 'ana' }))
+	);
+	const refused = asked.filter(({ status }) => status === 'rejected');
+	expect(refused).toHaveLength(10);
+	expect(refused[0]).toMatchObject({
+		reason: { cause: { code: 'too_many_attempts', details: { retryAfter: 1 } } }
+	});
+	expect(await find('joe')).toContain('joe');
+	house.now += 1000;
+	expect(await hasty.findPeople({ query: 'joe' })).not.toEqual([]);
 });
 
 test('people by id: those who are known, each once', async () => {
