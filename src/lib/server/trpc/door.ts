@@ -6,6 +6,7 @@ import {
 	TRPCError
 } from '@trpc/server';
 import { getHTTPStatusCodeFromError } from '@trpc/server/http';
+import { readBody } from '../platform/http.ts';
 import type { Context } from './context.ts';
 import type { router } from './procedures.ts';
 
@@ -49,7 +50,7 @@ export async function answerPlainCall(
 	let status = 200;
 	let answer: object;
 	try {
-		const body = await readJson(req, bodyMax);
+		const body = await readInput(req, bodyMax);
 		input = batched ? (body as { 0?: unknown } | undefined)?.[0] : body;
 		ctx = await createContext();
 		const data: unknown = await callTRPCProcedure({
@@ -78,21 +79,10 @@ export async function answerPlainCall(
 	res.end(text);
 }
 
-/** The body, undefined when there is none. */
-async function readJson(req: IncomingMessage, sizeMax: number): Promise<unknown> {
-	const text = await new Promise<string>((resolve, reject) => {
-		const parts: Buffer[] = [];
-		let size = 0;
-		req.on('data', (part: Buffer) => {
-			size += part.length;
-			if (size > sizeMax) {
-				req.pause();
-				reject(new TRPCError({ code: 'PAYLOAD_TOO_LARGE' }));
-			} else parts.push(part);
-		});
-		req.on('end', () => resolve(Buffer.concat(parts).toString('utf8')));
-		req.on('error', reject);
-	});
+/** The input, undefined when there is none. */
+async function readInput(req: IncomingMessage, sizeMax: number): Promise<unknown> {
+	const text = await readBody(req, sizeMax);
+	if (text === undefined) throw new TRPCError({ code: 'PAYLOAD_TOO_LARGE' });
 	if (text === '') return undefined;
 	try {
 		return JSON.parse(text);
