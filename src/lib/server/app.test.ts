@@ -1,17 +1,11 @@
 /** The doors of the app over real HTTP, the outsider first. */
-import { createServer, get, type IncomingMessage, type Server } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { get, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { StreamEvent } from '#lib/shared/events.ts';
 import type { SyncAnswer } from '#lib/shared/sync.ts';
-import { testApp, type TestApp } from './testing.ts';
-
-interface Site {
-	app: TestApp;
-	url: string;
-	close(): Promise<void>;
-}
+import { openSite, testApp, type Site } from './testing.ts';
 
 let first: Site;
 let second: Site;
@@ -24,22 +18,6 @@ afterAll(async () => {
 	await second.close();
 	await first.close();
 });
-
-async function openSite(app: TestApp): Promise<Site> {
-	const server: Server = createServer((req, res) => {
-		if (!app.app.handle(req, res)) res.writeHead(404).end();
-	});
-	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-	return {
-		app,
-		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-		async close() {
-			await app.close();
-			server.closeAllConnections();
-			server.close();
-		}
-	};
-}
 
 interface Answer {
 	status: number;
