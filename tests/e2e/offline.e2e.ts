@@ -2,22 +2,14 @@ import { describe, expect } from 'vitest';
 import { en } from '#lib/client/i18n/en.ts';
 import { es } from '#lib/client/i18n/es.ts';
 import type { Screen } from './people.ts';
-import { eventually, test, useStage, type Stage } from './stage.ts';
+import { BROKEN, eventually, test, useStage, type Stage } from './stage.ts';
 
-/** What a browser says of a connection that is not there. */
-const BROKEN = /ERR_(CONNECTION|EMPTY|INTERNET|NETWORK|SOCKET|INCOMPLETE|FAILED)|status of 50[23]/;
 
-/** Two people in a conversation that has begun, the first of whom has all of it on the device. */
+/** Two people in a conversation, the first of whom has all of it on the device. */
 async function pair(stage: Stage, name: string): Promise<[Screen, Screen]> {
-	const ana = await stage.person(`${name} Ana`);
-	const bruno = await stage.person(`${name} Bruno`);
-	await ana.startDirect(bruno.name);
-	await ana.say('Before.');
+	const [ana, bruno] = await stage.pair(name);
 	await ana.hasSent('Before.');
-	await bruno.open(ana.name);
-	await bruno.sees('Before.');
 	await isReady(ana, 'Before.');
-	for (const screen of [ana, bruno]) screen.expectErrors(BROKEN);
 	return [ana, bruno];
 }
 
