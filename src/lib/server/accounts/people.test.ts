@@ -2,7 +2,7 @@ import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ViewerView } from '#lib/shared/accounts.ts';
 import { House, type Browser } from './testing.ts';
-import { newPerson, peopleById } from './accounts.ts';
+import { newPerson, peopleById, peopleTogether } from './accounts.ts';
 import { person } from './schema.ts';
 
 let house: House;
@@ -148,5 +148,18 @@ test('people by id: those who are known, each once', async () => {
 	expect(await peopleById(orm, [])).toEqual([]);
 	expect(await peopleById(orm, [joe, uuidv7(), joe])).toEqual([
 		{ id: joe, name: 'Joseph O’Neill', username: 'joe' }
+	]);
+});
+
+test('people whom many ask for at once: to each theirs, in the order of the question', async () => {
+	const { sql } = house.services.db;
+	const [joe, zoe, bruno] = ['joe', 'zoe', 'bruno'].map((username) => ids.get(username) ?? '');
+	const answers = await Promise.all([
+		peopleTogether(sql, [zoe!, uuidv7(), joe!]),
+		peopleTogether(sql, [bruno!, zoe!])
+	]);
+	expect(answers.map((people) => people.map((found) => found?.username))).toEqual([
+		['zoe', undefined, 'joe'],
+		['bruno', 'zoe']
 	]);
 });
