@@ -15,6 +15,8 @@ afterAll(async () => {
 	await fresh.drop();
 });
 
+type Dying = (pid: number) => PromiseLike<unknown>;
+
 /** Ends connections as a Postgres that dies does. */
 async function end(pids: number[]): Promise<void> {
 	const other = openDatabase(fresh.url, 1);
@@ -50,6 +52,42 @@ test('and leaves its place in the pool to others', async () => {
 	}
 	const [row] = await db.sql<{ fine: number }[]>`select 1 as fine`;
 	expect(row?.fine).toBe(1);
+});
+
+test.each([
+	[
+		'by postgres.js',
+		(pool: Database, dying: Dying) =>
+			pool.sql.begin(async (tx) => {
+				const [row] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
+				await dying(row!.pid);
+				await tx`select 1`;
+			})
+	],
+	[
+		'by Drizzle',
+		(pool: Database, dying: Dying) =>
+			pool.orm.transaction(async (tx) => {
+				const [row] = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`);
+				await dying(row!.pid);
+				await tx.execute(sql`select 1`);
+			})
+	]
+])('of what a dead connection was asked nothing is left to the next, %s', async (_, transact) => {
+	const [pool, other] = [openDatabase(fresh.url, 2), openDatabase(fresh.url, 1)];
+	const dying = (pid: number) => other.sql`select pg_terminate_backend(${pid})`;
+	// Unpatched, an error of the dead was the next one's, the next one's answer that of the dead, and
+	// after a few the pool had no connection any more: whoever asked waited for ever.
+	for (let time = 0; time < 40; time++) {
+		const wrong = await transact(pool, dying).then(
+			() => 'nothing',
+			(error: unknown) => (isOutOfReach(error) ? 'out of reach' : error)
+		);
+		expect(wrong).toBe('out of reach');
+		const [row] = await pool.sql<{ n: number }[]>`select ${time}::int as n`;
+		expect(row).toEqual({ n: time });
+	}
+	await Promise.all([pool.close(), other.close()]);
 });
 
 test('all connections of a pool can die, and the pool goes on', async () => {
