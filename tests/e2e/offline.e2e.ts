@@ -250,6 +250,7 @@ describe('whose it is', () => {
 		ana.expectErrors(REFUSED);
 		const { path } = ana;
 		await ana.signOut();
+		await eventually(() => keptBodies(ana)).toEqual([]);
 		await ana.context.setOffline(true);
 		await ana.goto(path);
 		await ana.page.getByRole('heading', { name: en.errorPage.offlineTitle }).waitFor();
