@@ -4,8 +4,6 @@ import { en } from '#lib/client/i18n/en.ts';
 import type { Screen } from './people.ts';
 import { eventually, test, useStage } from './stage.ts';
 
-/** What a browser says of a connection that breaks. */
-const BROKEN = /ERR_(CONNECTION|EMPTY|INTERNET|NETWORK|SOCKET|INCOMPLETE|FAILED)|status of 50[23]/;
 const SEND = '**/trpc/messages.send**';
 
 const numbered = (who: string, count: number, from = 1) =>
@@ -13,18 +11,6 @@ const numbered = (who: string, count: number, from = 1) =>
 
 describe('over a network that can be cut', () => {
 	const stage = useStage({ withNetwork: true });
-
-	/** Two people in a conversation that has begun. */
-	async function pair(name: string): Promise<[Screen, Screen]> {
-		const ana = await stage.person(`${name} Ana`);
-		const bruno = await stage.person(`${name} Bruno`);
-		await ana.startDirect(bruno.name);
-		await ana.say('Before.');
-		await bruno.open(ana.name);
-		await bruno.sees('Before.');
-		for (const screen of [ana, bruno]) screen.expectErrors(BROKEN);
-		return [ana, bruno];
-	}
 
 	/** Nothing lost, nothing doubled, each in order, and both see the same, as does the database. */
 	async function agree(screens: Screen[], own: string[][]): Promise<void> {
@@ -48,7 +34,7 @@ describe('over a network that can be cut', () => {
 	}
 
 	test('ten seconds without a network lose nothing, double nothing and keep the order', async () => {
-		const [ana, bruno] = await pair('Cut');
+		const [ana, bruno] = await stage.pair('Cut');
 		stage.network.cut();
 		const tenSeconds = pause(10_000);
 		await ana.say(...numbered('ana', 5));
@@ -69,7 +55,7 @@ describe('over a network that can be cut', () => {
 	});
 
 	test('a device that is offline for ten seconds misses nothing that others say', async () => {
-		const [ana, bruno] = await pair('Offline');
+		const [ana, bruno] = await stage.pair('Offline');
 		await ana.context.setOffline(true);
 		const tenSeconds = pause(10_000);
 		await ana.say(...numbered('ana', 5));
@@ -83,7 +69,7 @@ describe('over a network that can be cut', () => {
 	});
 
 	test('answers that never arrive double nothing', async () => {
-		const [ana, bruno] = await pair('Deaf');
+		const [ana, bruno] = await stage.pair('Deaf');
 		stage.network.loseAnswers();
 		await ana.say(...numbered('ana', 4));
 		// The first has been stored; its sender cannot know.
@@ -98,7 +84,7 @@ describe('over a network that can be cut', () => {
 	});
 
 	test('a server that is killed and started again in mid-conversation loses nothing', async () => {
-		const [ana, bruno] = await pair('Killed');
+		const [ana, bruno] = await stage.pair('Killed');
 		const talking = Promise.all([
 			ana.say(...numbered('ana', 40)),
 			bruno.say(...numbered('bruno', 40))
@@ -112,7 +98,7 @@ describe('over a network that can be cut', () => {
 	});
 
 	test('a server that stops politely is left and found again', async () => {
-		const [ana, bruno] = await pair('Stopped');
+		const [ana, bruno] = await stage.pair('Stopped');
 		const stopped = stage.server.stop();
 		await ana.say(...numbered('ana', 5));
 		expect(await stopped).toBe(0);
@@ -122,7 +108,7 @@ describe('over a network that can be cut', () => {
 	});
 
 	test('a page that is reloaded while it sends loses nothing and doubles nothing', async () => {
-		const [ana, bruno] = await pair('Reload');
+		const [ana, bruno] = await stage.pair('Reload');
 		// The server gets it, and the page is gone before the answer.
 		let stored = () => {};
 		const reached = new Promise<void>((resolve) => (stored = resolve));
@@ -147,7 +133,7 @@ describe('over a network that can be cut', () => {
 	});
 
 	test('what the server refuses for good says so, and can be sent again or discarded', async () => {
-		const [ana, bruno] = await pair('Refused');
+		const [ana, bruno] = await stage.pair('Refused');
 		ana.expectErrors(/status of 403/);
 		await ana.page.route(SEND, (route) =>
 			route.fulfill({
@@ -179,7 +165,7 @@ describe('over a network that can be cut', () => {
 	});
 
 	test('a message over 8,000 characters is counted while it is written, and refused', async () => {
-		const [ana, bruno] = await pair('Long');
+		const [ana, bruno] = await stage.pair('Long');
 		// Characters as a person counts them: each of these is two to JavaScript.
 		const long = '🙂'.repeat(8001);
 		await ana.composer.fill(long.slice(0, 2 * 7400));
@@ -202,7 +188,7 @@ describe('over a network that can be cut', () => {
 	});
 
 	test('what is typed and not sent is still there after a reload', async () => {
-		const [ana, bruno] = await pair('Draft');
+		const [ana, bruno] = await stage.pair('Draft');
 		await ana.composer.fill('Half a thou');
 		await ana.page.reload();
 		await ana.isIn(bruno.name);

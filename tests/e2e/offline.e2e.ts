@@ -2,22 +2,13 @@ import { describe, expect } from 'vitest';
 import { en } from '#lib/client/i18n/en.ts';
 import { es } from '#lib/client/i18n/es.ts';
 import type { Screen } from './people.ts';
-import { eventually, test, useStage, type Stage } from './stage.ts';
+import { BROKEN, eventually, test, useStage, type Stage } from './stage.ts';
 
-/** What a browser says of a connection that is not there. */
-const BROKEN = /ERR_(CONNECTION|EMPTY|INTERNET|NETWORK|SOCKET|INCOMPLETE|FAILED)|status of 50[23]/;
-
-/** Two people in a conversation that has begun, the first of whom has all of it on the device. */
+/** Two people in a conversation, the first of whom has all of it on the device. */
 async function pair(stage: Stage, name: string): Promise<[Screen, Screen]> {
-	const ana = await stage.person(`${name} Ana`);
-	const bruno = await stage.person(`${name} Bruno`);
-	await ana.startDirect(bruno.name);
-	await ana.say('Before.');
+	const [ana, bruno] = await stage.pair(name);
 	await ana.hasSent('Before.');
-	await bruno.open(ana.name);
-	await bruno.sees('Before.');
 	await isReady(ana, 'Before.');
-	for (const screen of [ana, bruno]) screen.expectErrors(BROKEN);
 	return [ana, bruno];
 }
 
@@ -61,17 +52,6 @@ function keptBodies({ page }: Screen): Promise<string[]> {
 	});
 }
 
-/** Every page that the server is asked for. */
-function documentsOf({ page }: Screen): string[] {
-	const asked: string[] = [];
-	page.on('response', (response) => {
-		const { pathname } = new URL(response.url());
-		const isPage = response.request().isNavigationRequest();
-		if (isPage && !response.fromServiceWorker()) asked.push(pathname);
-	});
-	return asked;
-}
-
 describe('without a network', () => {
 	const stage = useStage();
 
@@ -79,6 +59,7 @@ describe('without a network', () => {
 		const [ana, bruno] = await pair(stage, 'Offline');
 		await ana.context.setOffline(true);
 		await ana.page.reload();
+		await ana.isUncovered();
 		await ana.isIn(bruno.name);
 		await ana.row(bruno.name).waitFor();
 		await ana.sees('Before.');
@@ -112,6 +93,7 @@ describe('without a network', () => {
 		const [ana, bruno] = await pair(stage, 'Down');
 		await stage.server.kill();
 		await ana.page.reload();
+		await ana.isUncovered();
 		await ana.sees('Before.');
 		await ana.page.getByText(en.connection.reconnecting).waitFor();
 		await ana.say('To whom it may concern.');
@@ -149,6 +131,7 @@ describe('without a network', () => {
 		await ana.page.getByRole('heading', { name: es.settings.title, level: 1 }).waitFor();
 		await ana.context.setOffline(true);
 		await ana.page.reload();
+		await ana.isUncovered();
 		await ana.page.getByRole('heading', { name: es.settings.title, level: 1 }).waitFor();
 		expect(await ana.page.locator('html').getAttribute('lang')).toBe('es');
 		await ana.page.getByRole('link').getByText(bruno.name, { exact: true }).waitFor();
@@ -168,14 +151,14 @@ describe('with a network', () => {
 		await ana.goto('about:blank');
 		await bruno.say('While nothing was open.');
 		await bruno.hasSent('While nothing was open.');
-		const documents = documentsOf(ana);
-		await ana.goto(path);
+		const opened = await ana.page.goto(path);
+		// Not what the server would have rendered, for which the worker could ask it too.
+		expect(await opened?.text()).not.toContain('Before.');
 		await ana.sees('Before.', 'While nothing was open.');
 		await ana.unread(bruno.name, 1).waitFor({ state: 'detached' });
 		await bruno.say('And now.');
 		await ana.sees('And now.');
 		expect(await ana.said()).toEqual(['Before.', 'While nothing was open.', 'And now.']);
-		expect(documents).toEqual([]);
 	});
 
 	test('what the worker keeps holds nothing of anybody', async () => {
@@ -240,6 +223,24 @@ describe('a new version', () => {
 	});
 });
 
+describe('without a worker', () => {
+	const stage = useStage();
+
+	test('code that cannot be had any more is told of, and a reload brings it', async () => {
+		const ana = await stage.person('Gone Ana', { serviceWorkers: 'block' });
+		ana.expectErrors(BROKEN, /dynamically imported module/, /Service Worker registration blocked/);
+		await ana.isSignedIn();
+		await ana.page.route('**/_app/immutable/**', (route) => route.abort());
+		await ana.chooseFrom(ana.menuButton, en.keyboard.open);
+		await ana.page.getByText(en.connection.incomplete).waitFor();
+		await ana.page.unroute('**/_app/immutable/**');
+		await ana.button(en.connection.reload).click();
+		await ana.page.getByText(en.connection.incomplete).waitFor({ state: 'detached' });
+		await ana.chooseFrom(ana.menuButton, en.keyboard.open);
+		await ana.page.getByRole('dialog', { name: en.keyboard.title }).waitFor();
+	});
+});
+
 describe('whose it is', () => {
 	const stage = useStage();
 	const REFUSED = /status of 40[013]/;
@@ -249,6 +250,7 @@ describe('whose it is', () => {
 		ana.expectErrors(REFUSED);
 		const { path } = ana;
 		await ana.signOut();
+		await eventually(() => keptBodies(ana)).toEqual([]);
 		await ana.context.setOffline(true);
 		await ana.goto(path);
 		await ana.page.getByRole('heading', { name: en.errorPage.offlineTitle }).waitFor();

@@ -4,26 +4,13 @@ import { describe, expect } from 'vitest';
 import { en } from '#lib/client/i18n/en.ts';
 import { Random } from '../../scripts/seed/random.ts';
 import type { Screen } from './people.ts';
-import { eventually, test, useStage, type Stage } from './stage.ts';
+import { BROKEN, eventually, test, useStage, type Stage } from './stage.ts';
 
-/** What a browser says of a connection that breaks. */
-const BROKEN = /ERR_(CONNECTION|EMPTY|INTERNET|NETWORK|SOCKET|INCOMPLETE|FAILED)|status of 50[23]/;
 /** Messages of the long test; a hundred with `OUTBOX_MESSAGES=100`. */
 const MESSAGES = Number(process.env.OUTBOX_MESSAGES ?? 30);
 const SEED = process.env.OUTBOX_SEED ?? 'tertulia';
 const SEND = '**/trpc/messages.send**';
 const REFUSED = /status of 401/;
-
-async function pair(stage: Stage, name: string): Promise<[Screen, Screen]> {
-	const ana = await stage.person(`${name} Ana`);
-	const bruno = await stage.person(`${name} Bruno`);
-	await ana.startDirect(bruno.name);
-	await ana.say('Before.');
-	await bruno.open(ana.name);
-	await bruno.sees('Before.');
-	for (const screen of [ana, bruno]) screen.expectErrors(BROKEN);
-	return [ana, bruno];
-}
 
 const storedIn = (stage: Stage, conversationId: string) => async () => {
 	const rows = await stage.sql<{ body: string }[]>`
@@ -55,7 +42,7 @@ describe('what is sent', () => {
 	test(
 		`arrives once and in order, whatever is killed (${MESSAGES} messages)`,
 		async () => {
-			const [first, bruno] = await pair(stage, 'Storm');
+			const [first, bruno] = await stage.pair('Storm');
 			const random = new Random(SEED);
 			const { path, conversationId } = first;
 			const said = numbered('ana', MESSAGES);
@@ -101,7 +88,7 @@ describe('what is sent', () => {
 	);
 
 	test('goes in one request when it has waited', async () => {
-		const [ana, bruno] = await pair(stage, 'Waited');
+		const [ana, bruno] = await stage.pair('Waited');
 		const said = numbered('ana', 12);
 		const answered: string[] = [];
 		await ana.page.route(SEND, (route) => route.abort());
@@ -119,7 +106,7 @@ describe('what is sent', () => {
 	});
 
 	test('survives the end of the session, and waits for the same person', async () => {
-		const [ana, bruno] = await pair(stage, 'Waiting');
+		const [ana, bruno] = await stage.pair('Waiting');
 		const { path, conversationId } = ana;
 		ana.expectErrors(REFUSED);
 		await ana.page.route(SEND, (route) => route.abort());
@@ -152,7 +139,7 @@ describe('what is sent', () => {
 	});
 
 	test('is deleted from the device by who signs out in spite of the warning', async () => {
-		const [ana] = await pair(stage, 'Leaving');
+		const [ana] = await stage.pair('Leaving');
 		const { conversationId } = ana;
 		ana.expectErrors(REFUSED);
 		await ana.page.route(SEND, (route) => route.abort());
@@ -178,7 +165,7 @@ describe('several tabs', () => {
 	const stage = useStage({ withNetwork: true });
 
 	test('share one stream, and lose nothing when the one that keeps it is killed', async () => {
-		const [ana, bruno] = await pair(stage, 'Tabs');
+		const [ana, bruno] = await stage.pair('Tabs');
 		const { path, conversationId } = ana;
 		const [second, third] = [await stage.anotherTab(ana), await stage.anotherTab(ana)];
 		for (const tab of [second, third]) {
@@ -217,7 +204,7 @@ describe('several tabs', () => {
 	});
 
 	test('hear everything by long polling where the network swallows streams', async () => {
-		const [ana, bruno] = await pair(stage, 'Swallowed');
+		const [ana, bruno] = await stage.pair('Swallowed');
 		const polls: string[] = [];
 		ana.context.on('request', (request) => {
 			if (request.url().includes('/events/poll')) polls.push(request.url());
@@ -250,7 +237,7 @@ describe('the device', () => {
 	const stage = useStage();
 
 	test('keeps what was seen: a conversation opens without asking', async () => {
-		const [ana, bruno] = await pair(stage, 'Kept');
+		const [ana, bruno] = await stage.pair('Kept');
 		await ana.say(...numbered('ana', 5));
 		await bruno.sees('ana 5');
 		await eventually(() =>

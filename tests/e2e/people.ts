@@ -2,6 +2,7 @@
 import type { BrowserContext, Locator, Page } from 'playwright';
 import { expect } from 'vitest';
 import { en } from '#lib/client/i18n/en.ts';
+import { SCREEN_ID } from '#lib/shared/last-screen.ts';
 
 /** The machine may be busy: facts are waited for, and no test is about how long they take. */
 export const POLL = { timeout: 30_000, interval: 50 };
@@ -38,6 +39,12 @@ export class Screen {
 	/** What the console will say of the answer that a test provokes. */
 	expectErrors(...patterns: RegExp[]): void {
 		this.expected.push(...patterns);
+	}
+
+	/** The picture of the last screen is gone: what is seen now is the app. */
+	async isUncovered(): Promise<void> {
+		await this.page.locator('#app nav').waitFor();
+		await this.page.locator(`#${SCREEN_ID}`).waitFor({ state: 'detached' });
 	}
 
 	/** Until nothing moves any more. */

@@ -26,6 +26,10 @@ export const eventually = <T>(ask: () => T | Promise<T>) => expect.poll(ask, POL
 
 export type Api = ReturnType<typeof createTRPCClient<AppRouter>>;
 
+/** What a browser says of a connection that breaks, or is not there. */
+export const BROKEN =
+	/ERR_(CONNECTION|EMPTY|INTERNET|NETWORK|SOCKET|INCOMPLETE|FAILED)|status of 50[23]/;
+
 interface StageOptions {
 	env?: Record<string, string>;
 	/** Between the browsers and the server lies a network that can be cut. */
@@ -145,6 +149,18 @@ export class Stage {
 		const screen = await this.signedIn(of.account, options);
 		await screen.goto('/chats');
 		return screen;
+	}
+
+	/** Two people in a conversation that has begun, on connections that may break. */
+	async pair(name: string): Promise<[Screen, Screen]> {
+		const ana = await this.person(`${name} Ana`);
+		const bruno = await this.person(`${name} Bruno`);
+		await ana.startDirect(bruno.name);
+		await ana.say('Before.');
+		await bruno.open(ana.name);
+		await bruno.sees('Before.');
+		for (const screen of [ana, bruno]) screen.expectErrors(BROKEN);
+		return [ana, bruno];
 	}
 
 	/** Signed in, with an empty page. */

@@ -1,20 +1,12 @@
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { HEARTBEAT_MS, type StreamEvent } from '#lib/shared/events.ts';
 import type { MessageView } from '#lib/shared/messages.ts';
+import { useFakePage } from './sync/fake-page.ts';
 import { FakeServer, FakeSource, ID, VIEWER, settled } from './sync/fake-server.ts';
 import { Session } from './session.svelte.ts';
 
-beforeEach(() => {
-	vi.useFakeTimers();
-	vi.stubGlobal('window', Object.assign(new EventTarget(), { localStorage: null }));
-	vi.stubGlobal('document', Object.assign(new EventTarget(), { visibilityState: 'visible' }));
-	vi.stubGlobal('navigator', { onLine: true });
-});
-afterEach(() => {
-	vi.useRealTimers();
-	vi.unstubAllGlobals();
-});
+useFakePage();
 
 /** A stream on which events wait until they are delivered, lost, or cut off with it. */
 class Wire {

@@ -1,18 +1,10 @@
 import { flushSync } from 'svelte';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { useFakePage } from './sync/fake-page.ts';
 import { FakeServer, FakeSource, ID, VIEWER, refusal, settled } from './sync/fake-server.ts';
 import { Session } from './session.svelte.ts';
 
-beforeEach(() => {
-	vi.useFakeTimers();
-	vi.stubGlobal('window', Object.assign(new EventTarget(), { localStorage: null }));
-	vi.stubGlobal('document', Object.assign(new EventTarget(), { visibilityState: 'visible' }));
-	vi.stubGlobal('navigator', { onLine: true });
-});
-afterEach(() => {
-	vi.useRealTimers();
-	vi.unstubAllGlobals();
-});
+useFakePage();
 
 function begin(server: FakeServer, withOpening = false) {
 	const sources: FakeSource[] = [];

@@ -1,17 +1,11 @@
 /** The doors of the app over real HTTP, the outsider first. */
-import { createServer, get, type IncomingMessage, type Server } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { get, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { StreamEvent } from '#lib/shared/events.ts';
 import type { SyncAnswer } from '#lib/shared/sync.ts';
-import { testApp, type TestApp } from './testing.ts';
-
-interface Site {
-	app: TestApp;
-	url: string;
-	close(): Promise<void>;
-}
+import { openSite, testApp, type Site } from './testing.ts';
 
 let first: Site;
 let second: Site;
@@ -25,27 +19,12 @@ afterAll(async () => {
 	await first.close();
 });
 
-async function openSite(app: TestApp): Promise<Site> {
-	const server: Server = createServer((req, res) => {
-		if (!app.app.handle(req, res)) res.writeHead(404).end();
-	});
-	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-	return {
-		app,
-		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-		async close() {
-			await app.close();
-			server.closeAllConnections();
-			server.close();
-		}
-	};
-}
-
 interface Answer {
 	status: number;
 	headers: Headers;
 	result: unknown;
 	reason: string | undefined;
+	retryAfter: number | undefined;
 }
 
 async function call(
@@ -61,13 +40,14 @@ async function call(
 	});
 	const body = (await response.json().catch(() => ({}))) as {
 		result?: { data: unknown };
-		error?: { data: { reason: string } };
+		error?: { data: { reason: string; retryAfter?: number } };
 	};
 	return {
 		status: response.status,
 		headers: response.headers,
 		result: body.result?.data,
-		reason: body.error?.data.reason
+		reason: body.error?.data.reason,
+		retryAfter: body.error?.data.retryAfter
 	};
 }
 
@@ -381,6 +361,34 @@ describe('long polling', () => {
 		gone.abort();
 		await expect(asked).rejects.toThrow();
 		await waiting(second, 0);
+	});
+});
+
+describe('a database that is away', () => {
+	test.each([
+		['by the quick door', ''],
+		['by tRPC’s own', '?detour']
+	])('is told of as a server that is busy, %s', async (_, detour) => {
+		const site = await openSite(await testApp());
+		try {
+			const { cookie } = await signUp(site);
+			const since = `sync.since${detour}`;
+			const known = await call(site, since, { conversations: {} }, { cookie });
+			expect(known.status).toBe(200);
+			await site.app.services.db.close();
+			const busy = { status: 503, reason: 'server_busy', retryAfter: 2 };
+			// Who is asking is remembered for a moment; somebody else has to be looked up.
+			for (const asking of [cookie, 'session=somebody-else']) {
+				const answer = await call(site, since, { conversations: {} }, { cookie: asking });
+				expect(answer, asking).toMatchObject(busy);
+			}
+			// What is not the database's doing is told as before.
+			expect(await call(site, `nothing.atAll${detour}`, {}, { cookie })).toMatchObject({
+				status: 404
+			});
+		} finally {
+			await site.close();
+		}
 	});
 });
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { getTRPCErrorFromUnknown } from '@trpc/server';
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
 import { readEnv, type Env } from '#env';
 import { pollInput } from '#lib/shared/sync.ts';
@@ -20,9 +21,13 @@ import { opened, poll } from './sync/poll.ts';
 import { changeSource } from './sync/sync.ts';
 import type { Context, ViewerSession } from './trpc/context.ts';
 import { answerPlainCall, plainCall } from './trpc/door.ts';
+import { reasonFor, toTrpcError } from './trpc/errors.ts';
 import { appRouter, createCaller } from './trpc/router.ts';
 
-/** A request to tRPC holds at most a message of 8,000 characters, or what a client knows. */
+/**
+ * Bytes. The largest requests are what has waited in an outbox (`sendMany`, of which the client puts
+ * 16,000 UTF-16 units into one and eight into a batch) and what a client knows (`sync.since`).
+ */
 const BODY_MAX = 512 * 1024;
 /** Milliseconds over which clients spread their return after a stop. */
 const RETURN_WITHIN_MS = 3000;
@@ -166,26 +171,26 @@ export class App {
 		if (!originAllowed(req.method ?? 'GET', req.headers, env.ORIGIN)) {
 			return answer(res, 403, 'origin_refused', env);
 		}
-		const createContext = () =>
-			this.#contextOf({
-				cookie: req.headers.cookie,
-				person: claimedPerson(req),
-				address: clientAddress(req, env.TRUSTED_PROXIES),
-				userAgent: req.headers['user-agent'] ?? '',
-				setCookie: (cookie) => res.appendHeader('set-cookie', cookie)
-			});
-		const onNoContext = (error: unknown) => {
-			log.error({ err: error }, 'A session could not be looked up.');
-			metrics.errors.add(1, 'internal');
+		const asking = {
+			cookie: req.headers.cookie,
+			person: claimedPerson(req),
+			address: clientAddress(req, env.TRUSTED_PROXIES),
+			userAgent: req.headers['user-agent'] ?? '',
+			setCookie: (cookie: string) => res.appendHeader('set-cookie', cookie)
 		};
+		const createContext = () =>
+			this.#contextOf(asking).catch((cause: unknown) => {
+				// Those of procedures are told of where they happen; this is about who was asking.
+				const error = toTrpcError(getTRPCErrorFromUnknown(cause), () =>
+					log.error({ err: cause }, 'A session could not be looked up.')
+				);
+				metrics.errors.add(1, reasonFor(error));
+				throw error;
+			});
 		const call = plainCall(req);
 		if (call) {
-			return answerPlainCall(req, res, call, {
-				router: appRouter,
-				bodyMax: BODY_MAX,
-				createContext,
-				onNoContext
-			});
+			const door = { router: appRouter, bodyMax: BODY_MAX, createContext };
+			return answerPlainCall(req, res, call, door);
 		}
 		await nodeHTTPRequestHandler({
 			router: appRouter,
@@ -193,11 +198,6 @@ export class App {
 			res,
 			path: path.slice('/trpc/'.length),
 			maxBodySize: BODY_MAX,
-			onError: ({ error, ctx: context }) => {
-				// Those of procedures are told of where they happen; this is about who was asking.
-				if (context || error.code !== 'INTERNAL_SERVER_ERROR') return;
-				onNoContext(error.cause ?? error);
-			},
 			createContext
 		});
 	}

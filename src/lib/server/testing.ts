@@ -1,4 +1,6 @@
 /** What the tests of the server share: real services on a fresh database, and people in it. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { uuidv7 } from 'uuidv7';
 import { freshDatabase } from '../../../tests/setup/database.ts';
 import { readEnv, type Env } from '#env';
@@ -45,6 +47,29 @@ export async function testApp(
 		async close() {
 			await app.close();
 			await database.drop();
+		}
+	};
+}
+
+/** An app behind its doors, over real HTTP. */
+export interface Site {
+	app: TestApp;
+	url: string;
+	close(): Promise<void>;
+}
+
+export async function openSite(app: TestApp): Promise<Site> {
+	const server = createServer((req, res) => {
+		if (!app.app.handle(req, res)) res.writeHead(404).end();
+	});
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+	return {
+		app,
+		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+		async close() {
+			await app.close();
+			server.closeAllConnections();
+			server.close();
 		}
 	};
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { personView } from './accounts.ts';
 import { messageView } from './messages.ts';
+import { isStorable } from './text.ts';
 
 export const CONVERSATION_NAME_MAX = 80;
 /** People who can be added in one go; a group itself has no limit. */
@@ -61,7 +62,12 @@ export const memberList = z.object({
 });
 export type MemberList = z.infer<typeof memberList>;
 
-const conversationName = z.string().trim().min(1).max(CONVERSATION_NAME_MAX);
+const conversationName = z
+	.string()
+	.trim()
+	.min(1)
+	.max(CONVERSATION_NAME_MAX)
+	.refine(isStorable, 'not_storable');
 
 export const startDirectInput = z.object({ personId: z.uuid() });
 export const createGroupInput = z.object({

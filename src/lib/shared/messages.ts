@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { personView } from './accounts.ts';
 import type { ErrorCode, ErrorDetails } from './errors.ts';
 import type { ConversationDelta } from './events.ts';
-import { characterCount } from './text.ts';
+import { characterCount, isStorable } from './text.ts';
 
 /** Characters (code points) in one message. */
 export const BODY_MAX = 8000;
@@ -45,9 +45,7 @@ export const sendInput = z.object({
 		.string()
 		.refine((body) => body.trim() !== '', 'empty')
 		.refine((body) => characterCount(body) <= BODY_MAX, 'too_long')
-		// Postgres cannot store the one, and would be given something else for the other (`storable`).
-		.refine((body) => !body.includes('\0'), 'nul')
-		.refine((body) => body.isWellFormed(), 'lone_surrogate')
+		.refine(isStorable, 'not_storable')
 });
 export type SendInput = z.infer<typeof sendInput>;
 

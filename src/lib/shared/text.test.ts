@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { characterCount, searchable, storable } from './text.ts';
+import { characterCount, isStorable, searchable, storable } from './text.ts';
 
 test.each([
 	['  José   Ñandú ', 'jose nandu'],
@@ -23,4 +23,6 @@ test('what Postgres or UTF-8 cannot keep is replaced, and nothing else is', () =
 	expect(storable('\ud83e, \uded6, \uded6\ud83e')).toBe('\ufffd, \ufffd, \ufffd\ufffd');
 	const kept = 'Ñandú\n\t\u0001 🫖 👩‍👩‍👧 \uffff';
 	expect(storable(kept)).toBe(kept);
+	expect(isStorable(kept)).toBe(true);
+	for (const text of ['a\0b', 'a\ud83e', '\uded6b']) expect(isStorable(text)).toBe(false);
 });

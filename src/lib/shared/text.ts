@@ -33,7 +33,12 @@ export function characterCount(text: string): number {
 	return count;
 }
 
-/** As it can be kept: Postgres has no NUL, and UTF-8 no half of a surrogate pair. */
+/** Whether it can be kept as it is: Postgres has no NUL, and UTF-8 no half of a surrogate pair. */
+export function isStorable(text: string): boolean {
+	return !text.includes('\0') && text.isWellFormed();
+}
+
+/** As it can be kept. */
 export function storable(text: string): string {
 	return text.replaceAll('\0', '\uFFFD').replace(/\p{Surrogate}/gu, '\uFFFD');
 }

@@ -1,6 +1,5 @@
-import { errorReason, api } from '#lib/client/trpc.ts';
+import { api } from '#lib/client/trpc.ts';
 import type { PersonView } from '#lib/shared/accounts.ts';
-import type { ErrorCode } from '#lib/shared/errors.ts';
 
 /** Long enough not to ask for each letter, short enough not to be noticed. */
 const DEBOUNCE_MS = 120;
@@ -9,7 +8,7 @@ const DEBOUNCE_MS = 120;
 export class PeopleSearch {
 	#people = $state.raw<readonly PersonView[]>([]);
 	#looking = $state(false);
-	#failed = $state<ErrorCode | 'network'>();
+	#failed = $state.raw<unknown>();
 	#turn = 0;
 	#settled: Promise<void> = Promise.resolve();
 
@@ -21,7 +20,8 @@ export class PeopleSearch {
 		return this.#looking;
 	}
 
-	get failed(): ErrorCode | 'network' | undefined {
+	/** Why there is no answer, or undefined. */
+	get failed(): unknown {
 		return this.#failed;
 	}
 
@@ -55,7 +55,7 @@ export class PeopleSearch {
 		} catch (error) {
 			if (turn !== this.#turn) return;
 			this.#people = [];
-			this.#failed = errorReason(error);
+			this.#failed = error;
 		}
 		this.#looking = false;
 	}

@@ -20,26 +20,16 @@ const subject = (who: Who) => who ?? 'You';
 const object = (who: Who) => who ?? 'you';
 
 export const en = {
-	/** The name of the language, in itself. */
-	languageName: 'English',
-
 	// --- What is said everywhere -----------------------------------------------------------------
 	common: {
 		appName: 'Tertulia',
 		save: 'Save',
-		saved: 'Saved',
 		cancel: 'Cancel',
 		close: 'Close',
-		back: 'Back',
-		done: 'Done',
 		retry: 'Try again',
-		more: 'More',
-		loading: 'Loading',
 		you: 'You',
-		and: (parts: string[]) => list(parts),
 		showPassword: 'Show password',
 		hidePassword: 'Hide password',
-		required: 'Needed',
 		skipToContent: 'Skip to content'
 	},
 
@@ -131,7 +121,6 @@ export const en = {
 
 	// --- The list of conversations ---------------------------------------------------------------
 	conversations: {
-		title: 'Conversations',
 		label: 'Conversations',
 		start: 'New conversation',
 		/** The button with one's own picture. */
@@ -141,8 +130,6 @@ export const en = {
 		foundCount: (count: number) => (count === 0 ? 'Nothing found' : `${count} found`),
 		startDirect: 'Message a person',
 		startGroup: 'New group',
-		search: 'Search conversations',
-		searchNone: 'No conversation by that name.',
 		clearSearch: 'Clear search',
 		emptyTitle: 'No conversations yet',
 		emptyText: 'Find somebody you know and say hello.',
@@ -151,11 +138,7 @@ export const en = {
 		lastBy: (who: Who) => `${subject(who)}: `,
 		noMessages: 'No messages yet',
 		untitledGroup: 'Group',
-		people: (count: number) => plural(count, 'person', 'people'),
-		withUnread: (name: string, count: number) =>
-			count === 0 ? name : `${name}, ${plural(count, 'unread message', 'unread messages')}`,
-		fold: 'Fold the list',
-		unfold: 'Unfold the list'
+		people: (count: number) => plural(count, 'person', 'people')
 	},
 
 	// --- A conversation --------------------------------------------------------------------------
@@ -163,14 +146,12 @@ export const en = {
 		pickTitle: 'Pick a conversation',
 		pickText: 'Or start a new one.',
 		backToList: 'Back to conversations',
-		details: 'Details',
 		actions: 'Conversation actions',
 		timeline: (name: string) => `Messages with ${name}`,
 		emptyTitle: 'Nothing said yet',
 		emptyText: (name: string) => `This is where you and ${name} talk.`,
 		emptyGroupText: 'Say hello to the group.',
 		beginning: 'The conversation begins here.',
-		loadingOlder: 'Loading older messages',
 		unreadLine: 'New',
 		toNewest: 'To the newest',
 		newMessages: (count: number) => plural(count, 'new message', 'new messages'),
@@ -182,11 +163,9 @@ export const en = {
 
 	// --- Writing ---------------------------------------------------------------------------------
 	composer: {
-		label: 'Message',
 		placeholder: 'Message',
 		placeholderTo: (name: string) => `Message ${name}`,
 		send: 'Send',
-		left: (count: number) => plural(count, 'character left', 'characters left'),
 		tooLong: (over: number) => `${plural(over, 'character', 'characters')} too many`
 	},
 
@@ -248,14 +227,9 @@ export const en = {
 	// --- Finding people --------------------------------------------------------------------------
 	people: {
 		find: 'Find people',
-		newDirectTitle: 'New conversation',
 		placeholder: 'Name or username',
 		results: 'People found',
-		resultCount: (count: number) =>
-			count === 0 ? 'Nobody found' : `${plural(count, 'person', 'people')} found`,
-		startTitle: 'Who would you like to talk to?',
 		startText: 'Write a name or a username.',
-		noneTitle: 'Nobody found',
 		noneText: (query: string) => `No one here is called “${query}”.`,
 		alreadyIn: 'Already in the group'
 	},
@@ -291,7 +265,6 @@ export const en = {
 		thisSession: 'This one',
 		activeNow: 'Active now',
 		lastActive: (ago: string) => `Active ${ago}`,
-		signedInAt: (when: string) => `Signed in ${when}`,
 		device: (browser: string, system: string) => `${browser} on ${system}`,
 		unknownDevice: 'Unknown device',
 		endSession: 'End',
@@ -300,26 +273,20 @@ export const en = {
 		endOthersTitle: 'End all other sessions?',
 		endOthersText: 'Your other devices are signed out at once. This one stays.',
 		sessionEnded: 'Session ended',
-		othersEnded: 'All other sessions have ended',
-		noOthers: 'You are signed in only here.'
+		othersEnded: 'All other sessions have ended'
 	},
 
 	// --- Connection and what waits to be sent ------------------------------------------------------
 	connection: {
 		offline: 'Offline. What you write is sent later.',
 		reconnecting: 'Reconnecting',
-		back: 'Connected again',
-		retryNow: 'Try now',
-		sessionEnded: 'This session was ended. Sign in again.',
 		unsentNotKept: 'Keep this tab open: what is unsent cannot be kept on this device.',
 		newVersion: 'There is a new version.',
+		incomplete: 'Part of the app could not be loaded.',
 		reload: 'Reload'
 	},
 	outbox: {
-		waiting: (count: number) => `${plural(count, 'message', 'messages')} waiting to be sent`,
-		failed: (count: number) => plural(count, 'message was not sent', 'messages were not sent'),
-		slowDown: (seconds: number) => `Sending goes on in ${wait(seconds)}.`,
-		full: 'This device has no room left to keep what you write.'
+		slowDown: (seconds: number) => `Sending goes on in ${wait(seconds)}.`
 	},
 
 	// --- Pages for when something is wrong ---------------------------------------------------------
@@ -343,8 +310,6 @@ export const en = {
 		nextConversation: 'Next conversation',
 		previousConversation: 'Previous conversation',
 		search: 'Search conversations',
-		newConversation: 'New conversation',
-		toComposer: 'To the message field',
 		moveInList: 'Move in lists and messages',
 		messageActions: 'Actions of the message that has the focus',
 		close: 'Close, or back',

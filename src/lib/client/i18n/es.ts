@@ -19,24 +19,15 @@ const toPeople = (people: Who[]) => list(people.map((who) => `a ${who ?? 'ti'}`)
 const te = (people: Who[]) => (people.includes(null) ? 'te ' : '');
 
 export const es: Messages = {
-	languageName: 'Español',
-
 	common: {
 		appName: 'Tertulia',
 		save: 'Guardar',
-		saved: 'Guardado',
 		cancel: 'Cancelar',
 		close: 'Cerrar',
-		back: 'Volver',
-		done: 'Listo',
 		retry: 'Reintentar',
-		more: 'Más',
-		loading: 'Cargando',
 		you: 'Tú',
-		and: (parts) => list(parts),
 		showPassword: 'Mostrar contraseña',
 		hidePassword: 'Ocultar contraseña',
-		required: 'Hace falta',
 		skipToContent: 'Ir al contenido'
 	},
 
@@ -123,7 +114,6 @@ export const es: Messages = {
 	},
 
 	conversations: {
-		title: 'Conversaciones',
 		label: 'Conversaciones',
 		start: 'Nueva conversación',
 		menu: (name) => `${name}: menú`,
@@ -133,8 +123,6 @@ export const es: Messages = {
 			count === 0 ? 'Sin resultados' : plural(count, 'resultado', 'resultados'),
 		startDirect: 'Escribir a alguien',
 		startGroup: 'Nuevo grupo',
-		search: 'Buscar conversaciones',
-		searchNone: 'Ninguna conversación se llama así.',
 		clearSearch: 'Borrar la búsqueda',
 		emptyTitle: 'Aún no hay conversaciones',
 		emptyText: 'Busca a alguien que conozcas y salúdalo.',
@@ -142,25 +130,19 @@ export const es: Messages = {
 		lastBy: (who) => `${who ?? 'Tú'}: `,
 		noMessages: 'Aún no hay mensajes',
 		untitledGroup: 'Grupo',
-		people: (count) => plural(count, 'persona', 'personas'),
-		withUnread: (name, count) =>
-			count === 0 ? name : `${name}, ${plural(count, 'mensaje sin leer', 'mensajes sin leer')}`,
-		fold: 'Plegar la lista',
-		unfold: 'Desplegar la lista'
+		people: (count) => plural(count, 'persona', 'personas')
 	},
 
 	conversation: {
 		pickTitle: 'Elige una conversación',
 		pickText: 'O empieza una nueva.',
 		backToList: 'Volver a las conversaciones',
-		details: 'Detalles',
 		actions: 'Acciones de la conversación',
 		timeline: (name) => `Mensajes con ${name}`,
 		emptyTitle: 'Aún no se ha dicho nada',
 		emptyText: (name) => `Aquí hablaréis ${name} y tú.`,
 		emptyGroupText: 'Saluda al grupo.',
 		beginning: 'La conversación empieza aquí.',
-		loadingOlder: 'Cargando mensajes anteriores',
 		unreadLine: 'Nuevos',
 		toNewest: 'Ir a lo último',
 		newMessages: (count) => plural(count, 'mensaje nuevo', 'mensajes nuevos'),
@@ -170,11 +152,9 @@ export const es: Messages = {
 	},
 
 	composer: {
-		label: 'Mensaje',
 		placeholder: 'Mensaje',
 		placeholderTo: (name) => `Mensaje para ${name}`,
 		send: 'Enviar',
-		left: (count) => plural(count, 'carácter disponible', 'caracteres disponibles'),
 		tooLong: (over) => `${plural(over, 'carácter', 'caracteres')} de más`
 	},
 
@@ -244,16 +224,9 @@ export const es: Messages = {
 
 	people: {
 		find: 'Buscar personas',
-		newDirectTitle: 'Nueva conversación',
 		placeholder: 'Nombre o usuario',
 		results: 'Personas encontradas',
-		resultCount: (count) =>
-			count === 0
-				? 'No aparece nadie'
-				: plural(count, 'persona encontrada', 'personas encontradas'),
-		startTitle: '¿Con quién quieres hablar?',
 		startText: 'Escribe un nombre o un usuario.',
-		noneTitle: 'No aparece nadie',
 		noneText: (query) => `Aquí nadie se llama «${query}».`,
 		alreadyIn: 'Ya está en el grupo'
 	},
@@ -288,7 +261,6 @@ export const es: Messages = {
 		thisSession: 'Esta',
 		activeNow: 'Activa ahora',
 		lastActive: (ago) => `Activa ${ago}`,
-		signedInAt: (when) => `Abierta ${when}`,
 		device: (browser, system) => `${browser} en ${system}`,
 		unknownDevice: 'Dispositivo desconocido',
 		endSession: 'Cerrar',
@@ -297,26 +269,20 @@ export const es: Messages = {
 		endOthersTitle: '¿Cerrar las demás sesiones?',
 		endOthersText: 'Tus otros dispositivos salen al momento. Este sigue dentro.',
 		sessionEnded: 'Sesión cerrada',
-		othersEnded: 'Las demás sesiones se han cerrado',
-		noOthers: 'Solo tienes la sesión abierta aquí.'
+		othersEnded: 'Las demás sesiones se han cerrado'
 	},
 
 	connection: {
 		offline: 'Sin conexión. Lo que escribas saldrá luego.',
 		reconnecting: 'Reconectando',
-		back: 'Conexión recuperada',
-		retryNow: 'Probar ahora',
-		sessionEnded: 'Esta sesión se ha cerrado. Vuelve a entrar.',
 		unsentNotKept:
 			'No cierres esta pestaña: lo que no se ha enviado no se puede guardar en este dispositivo.',
 		newVersion: 'Hay una versión nueva.',
+		incomplete: 'Una parte de la app no se ha podido cargar.',
 		reload: 'Recargar'
 	},
 	outbox: {
-		waiting: (count) => `${plural(count, 'mensaje', 'mensajes')} por enviar`,
-		failed: (count) => plural(count, 'mensaje no se envió', 'mensajes no se enviaron'),
-		slowDown: (seconds) => `El envío sigue en ${wait(seconds)}.`,
-		full: 'En este dispositivo ya no queda sitio para guardar lo que escribes.'
+		slowDown: (seconds) => `El envío sigue en ${wait(seconds)}.`
 	},
 
 	errorPage: {
@@ -338,8 +304,6 @@ export const es: Messages = {
 		nextConversation: 'Conversación siguiente',
 		previousConversation: 'Conversación anterior',
 		search: 'Buscar conversaciones',
-		newConversation: 'Nueva conversación',
-		toComposer: 'Ir al campo de mensaje',
 		moveInList: 'Moverse por listas y mensajes',
 		messageActions: 'Acciones del mensaje enfocado',
 		close: 'Cerrar o volver',

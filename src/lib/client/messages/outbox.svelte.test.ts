@@ -1,8 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { knowing } from '#lib/client/sync/fake-page.ts';
 import { FakeServer, ID, VIEWER, gate, refusal, settled } from '#lib/client/sync/fake-server.ts';
-import { SyncEngine } from '#lib/client/sync/engine.ts';
-import { ReplicaStore } from '#lib/client/sync/store.svelte.ts';
-import { applySync, emptyReplica } from '#lib/shared/replica.ts';
 import { BODY_MAX, SEND_MANY_MAX, type SendInput } from '#lib/shared/messages.ts';
 import { MemoryStorage } from './fake-storage.ts';
 import { Outbox, type OutboxOptions } from './outbox.svelte.ts';
@@ -67,15 +65,7 @@ class Browser {
 }
 
 function page(server: FakeServer, browser = new Browser(), options: Partial<OutboxOptions> = {}) {
-	const empty = emptyReplica(VIEWER.id);
-	const store = new ReplicaStore(
-		applySync(empty, server.since({ conversations: {} }), empty).replica
-	);
-	const engine = new SyncEngine({
-		store,
-		since: (input) => server.api.sync.since.mutate(input),
-		onCaughtUp: () => {}
-	});
+	const { store, engine } = knowing(server);
 	engine.receive({ type: 'stream.opened' });
 	const outbox = new Outbox({
 		personId: VIEWER.id,

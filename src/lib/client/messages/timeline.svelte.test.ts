@@ -1,21 +1,12 @@
 import { expect, test } from 'vitest';
-import { FakeServer, ID, VIEWER, gate, settled } from '#lib/client/sync/fake-server.ts';
-import { SyncEngine } from '#lib/client/sync/engine.ts';
-import { ReplicaStore } from '#lib/client/sync/store.svelte.ts';
-import { CACHE_MAX, applySync, emptyReplica } from '#lib/shared/replica.ts';
+import { knowing } from '#lib/client/sync/fake-page.ts';
+import { FakeServer, ID, gate, settled } from '#lib/client/sync/fake-server.ts';
+import { CACHE_MAX } from '#lib/shared/replica.ts';
 import { History } from './history.ts';
 import { Timeline, WINDOW_MAX } from './timeline.svelte.ts';
 
 function page(server: FakeServer) {
-	const empty = emptyReplica(VIEWER.id);
-	const store = new ReplicaStore(
-		applySync(empty, server.since({ conversations: {} }), empty).replica
-	);
-	const engine = new SyncEngine({
-		store,
-		since: (input) => server.api.sync.since.mutate(input),
-		onCaughtUp: () => {}
-	});
+	const { store, engine } = knowing(server);
 	const history = new History(server.api.messages, store);
 	const make = () => {
 		const timeline = new Timeline(ID, store, history);

@@ -7,18 +7,33 @@ const LOOK_EVERY_MS = 60 * 60 * 1000;
 /** Keeps the service worker, and knows when it has brought a newer app than the one that runs here. */
 export class AppVersion {
 	#newer = $state(false);
+	#incomplete = $state(false);
 
 	/** The next reload shows another version. */
 	get newer(): boolean {
 		return this.#newer;
 	}
 
+	/**
+	 * Code that was asked for late, a dialog's, did not come: the network, or no worker kept it and the
+	 * server has another version by now. A browser need not ask again for what has failed once.
+	 */
+	get incomplete(): boolean {
+		return this.#incomplete;
+	}
+
 	/** Called once in the browser, in production; returns what stops it. */
 	keep(): () => void {
-		const { serviceWorker } = navigator as { serviceWorker?: ServiceWorkerContainer };
-		if (!serviceWorker) return () => {};
 		const stop = new AbortController();
 		const { signal } = stop;
+		window.addEventListener('vite:preloadError', () => (this.#incomplete = true), { signal });
+		this.#keepWorker(signal);
+		return () => stop.abort();
+	}
+
+	#keepWorker(signal: AbortSignal): void {
+		const { serviceWorker } = navigator as { serviceWorker?: ServiceWorkerContainer };
+		if (!serviceWorker) return;
 		// The first worker takes over too, and brings nothing new.
 		let controlled = serviceWorker.controller !== null;
 		const takenOver = () => {
@@ -40,7 +55,6 @@ export class AppVersion {
 		// After the page itself, which needs the line and the processor more.
 		if (document.readyState === 'complete') register(serviceWorker);
 		else window.addEventListener('load', () => register(serviceWorker), { once: true, signal });
-		return () => stop.abort();
 	}
 }
 

@@ -1,20 +1,12 @@
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { HEARTBEAT_MS } from '#lib/shared/events.ts';
 import { Session } from '#lib/client/session.svelte.ts';
+import { useFakePage } from './fake-page.ts';
 import { FakeServer, FakeSource, ID, VIEWER, refusal, settled } from './fake-server.ts';
 import { FakeChannels, FakeLocks } from './fake-tabs.ts';
 
-beforeEach(() => {
-	vi.useFakeTimers();
-	vi.stubGlobal('window', Object.assign(new EventTarget(), { localStorage: null }));
-	vi.stubGlobal('document', Object.assign(new EventTarget(), { visibilityState: 'visible' }));
-	vi.stubGlobal('navigator', { onLine: true });
-});
-afterEach(() => {
-	vi.useRealTimers();
-	vi.unstubAllGlobals();
-});
+useFakePage();
 
 /** Several tabs of one browser, at one server. */
 class Browser {

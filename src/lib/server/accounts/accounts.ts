@@ -3,7 +3,7 @@ import { uuidv7 } from 'uuidv7';
 import type { Env } from '#env';
 import type { PersonView, SignInInput, SignUpInput, ViewerView } from '#lib/shared/accounts.ts';
 import { AppError, notFound, type ErrorCode } from '#lib/shared/errors.ts';
-import { searchable } from '#lib/shared/text.ts';
+import { isStorable, searchable } from '#lib/shared/text.ts';
 import { conversation, member } from '../conversations/schema.ts';
 import { brokenUniqueKey, type Reader, type Transaction } from '../platform/db.ts';
 import { gathered } from '../platform/gathering.ts';
@@ -165,6 +165,8 @@ export const peopleTogether = gathered<string, PersonView | undefined>(
 	{ most: 500 }
 );
 
+/** Each may cost Postgres milliseconds; nobody types so much for long. */
+const FIND_LIMIT: Limit = { name: 'find-people', burst: 60, perMinute: 120 };
 const FOUND_MAX = 20;
 const WORDS_MAX = 8;
 /** One wrong letter in a word of four ("hose" for José) leaves two trigrams of five: 0.4. */
@@ -176,10 +178,12 @@ const SIMILARITY_MIN = 0.4;
  * the viewer talked with last, then everybody by name.
  */
 export async function findPeople(
-	{ db }: Pick<Services, 'db'>,
+	services: Store,
 	viewerId: string,
 	query: string
 ): Promise<PersonView[]> {
+	await takeOrRefuse(services, FIND_LIMIT, viewerId);
+	const { db } = services;
 	const words = searchable(query.replace(/\p{Cc}/gu, ' '))
 		.split(' ')
 		.map((word) => word.replace(/^@/, ''))
@@ -310,8 +314,8 @@ const viewerOf = ({ id, name, username, email }: typeof person.$inferInsert): Vi
 
 /** A username has no @ and an address has one, so a login is never both. */
 function calledBy(login: string): SQL {
-	// Postgres refuses NUL: nobody has it in a name.
-	if (login.includes('\0')) return sql`false`;
+	// Nobody's: Postgres would refuse to look for it.
+	if (!isStorable(login)) return sql`false`;
 	return login.includes('@') ? eq(person.email, login) : eq(person.username, login);
 }
 

@@ -2,7 +2,7 @@ import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ViewerView } from '#lib/shared/accounts.ts';
 import { House, type Browser } from './testing.ts';
-import { newPerson, peopleById } from './accounts.ts';
+import { newPerson, peopleById, peopleTogether } from './accounts.ts';
 import { person } from './schema.ts';
 
 let house: House;
@@ -35,8 +35,11 @@ beforeAll(async () => {
 });
 afterAll(() => house.close());
 
-const find = async (query: string) =>
-	(await (await browser.ask()).findPeople({ query })).map(({ username }) => username);
+const find = async (query: string) => {
+	// In no hurry: one test alone is about the limit.
+	house.now += 1000;
+	return (await (await browser.ask()).findPeople({ query })).map(({ username }) => username);
+};
 
 test.each(['jose', 'José', 'JOSÉ', 'jose\u0301', '  jose  ', 'hose', 'jsoe perez'])(
 	'%j finds José',
@@ -124,11 +127,39 @@ test('at most twenty', async () => {
 	expect(await find('crowdx')).toHaveLength(20);
 });
 
+test('who asks faster than anybody types has to wait, and nobody else does', async () => {
+	const hasty = await (await house.person('hasty')).browser.ask();
+	const asked = await Promise.allSettled(
+		Array.from({ length: 70 }, () => hasty.findPeople({ query: 'ana' }))
+	);
+	const refused = asked.filter(({ status }) => status === 'rejected');
+	expect(refused).toHaveLength(10);
+	expect(refused[0]).toMatchObject({
+		reason: { cause: { code: 'too_many_attempts', details: { retryAfter: 1 } } }
+	});
+	expect(await find('joe')).toContain('joe');
+	house.now += 1000;
+	expect(await hasty.findPeople({ query: 'joe' })).not.toEqual([]);
+});
+
 test('people by id: those who are known, each once', async () => {
 	const joe = ids.get('joe') ?? '';
 	const { orm } = house.services.db;
 	expect(await peopleById(orm, [])).toEqual([]);
 	expect(await peopleById(orm, [joe, uuidv7(), joe])).toEqual([
 		{ id: joe, name: 'Joseph O’Neill', username: 'joe' }
+	]);
+});
+
+test('people whom many ask for at once: to each theirs, in the order of the question', async () => {
+	const { sql } = house.services.db;
+	const [joe, zoe, bruno] = ['joe', 'zoe', 'bruno'].map((username) => ids.get(username) ?? '');
+	const answers = await Promise.all([
+		peopleTogether(sql, [zoe!, uuidv7(), joe!]),
+		peopleTogether(sql, [bruno!, zoe!])
+	]);
+	expect(answers.map((people) => people.map((found) => found?.username))).toEqual([
+		['zoe', undefined, 'joe'],
+		['bruno', 'zoe']
 	]);
 });

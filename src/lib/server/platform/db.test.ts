@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { sql } from 'drizzle-orm';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freshDatabase, type FreshDatabase } from '../../../../tests/setup/database.ts';
-import { openDatabase, type Database } from './db.ts';
+import { isOutOfReach, openDatabase, type Database } from './db.ts';
 
 let fresh: FreshDatabase;
 let db: Database;
@@ -13,6 +14,8 @@ afterAll(async () => {
 	await db.close();
 	await fresh.drop();
 });
+
+type Dying = (pid: number) => PromiseLike<unknown>;
 
 /** Ends connections as a Postgres that dies does. */
 async function end(pids: number[]): Promise<void> {
@@ -72,6 +75,42 @@ test('and leaves its place in the pool to others', async () => {
 	expect(row?.fine).toBe(1);
 });
 
+test.each([
+	[
+		'by postgres.js',
+		(pool: Database, dying: Dying) =>
+			pool.sql.begin(async (tx) => {
+				const [row] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
+				await dying(row!.pid);
+				await tx`select 1`;
+			})
+	],
+	[
+		'by Drizzle',
+		(pool: Database, dying: Dying) =>
+			pool.orm.transaction(async (tx) => {
+				const [row] = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`);
+				await dying(row!.pid);
+				await tx.execute(sql`select 1`);
+			})
+	]
+])('of what a dead connection was asked nothing is left to the next, %s', async (_, transact) => {
+	const [pool, other] = [openDatabase(fresh.url, 2), openDatabase(fresh.url, 1)];
+	const dying = (pid: number) => other.sql`select pg_terminate_backend(${pid})`;
+	// Unpatched, an error of the dead was the next one's, the next one's answer that of the dead, and
+	// after a few the pool had no connection any more: whoever asked waited for ever.
+	for (let time = 0; time < 40; time++) {
+		const wrong = await transact(pool, dying).then(
+			() => 'nothing',
+			(error: unknown) => (isOutOfReach(error) ? 'out of reach' : error)
+		);
+		expect(wrong).toBe('out of reach');
+		const [row] = await pool.sql<{ n: number }[]>`select ${time}::int as n`;
+		expect(row).toEqual({ n: time });
+	}
+	await Promise.all([pool.close(), other.close()]);
+});
+
 test('all connections of a pool can die, and the pool goes on', async () => {
 	const pids = await Promise.all(
 		[1, 2].map(async () => {
@@ -107,4 +146,52 @@ test.each([
 	// Unpatched, the first places were empty: the row looked as if it were not there.
 	expect([...rows]).toEqual([{ fine: 1 }]);
 	await one.close();
+});
+
+describe('a database that is out of reach', () => {
+	const whatIsWrong = (asked: PromiseLike<unknown>) =>
+		asked.then(
+			() => 'nothing',
+			(error: unknown) => (isOutOfReach(error) ? 'out of reach' : 'something else')
+		);
+
+	test('is known when it goes in the middle of a statement', async () => {
+		const one = openDatabase(fresh.url, 1);
+		const [row] = await one.sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+		const wrong = whatIsWrong(one.orm.execute(sql`select pg_sleep(60)`));
+		await end([row!.pid]);
+		expect(await wrong).toBe('out of reach');
+		await one.close();
+	});
+
+	test.each([
+		['at an address', 'postgres://somebody@127.0.0.1:1/nothing'],
+		['at a name of several addresses', 'postgres://somebody@localhost:1/nothing'],
+		['by a name', 'postgres://somebody@nowhere.invalid/nothing'],
+		['at a socket', 'postgres://somebody@localhost/nothing?host=/nowhere']
+	])('is known where nobody is %s, and when we have said goodbye', async (_, url) => {
+		const nobody = openDatabase(url, 1);
+		expect(await whatIsWrong(nobody.sql`select 1`)).toBe('out of reach');
+		expect(await whatIsWrong(nobody.orm.execute(sql`select 1`))).toBe('out of reach');
+		await nobody.close();
+		expect(await whatIsWrong(nobody.sql`select 1`)).toBe('out of reach');
+	});
+
+	test.each(['08006', '53300', '57P01', '57P02', '57P03'])('is %s', async (code) => {
+		const raised = sql.raw(`do $$ begin raise sqlstate '${code}'; end $$`);
+		expect(await whatIsWrong(db.orm.execute(raised))).toBe('out of reach');
+	});
+
+	test.each(['22012', '23505', '40P01', '42P01', '53100', '57014', 'XX000'])(
+		'is not %s',
+		async (code) => {
+			const raised = sql.raw(`do $$ begin raise sqlstate '${code}'; end $$`);
+			expect(await whatIsWrong(db.orm.execute(raised))).toBe('something else');
+		}
+	);
+
+	test('is not what is wrong with us', async () => {
+		const mistake = new TypeError('Cannot read properties of undefined');
+		expect(await whatIsWrong(Promise.reject(mistake))).toBe('something else');
+	});
 });

@@ -45,12 +45,30 @@ export function isRefused(error: unknown): boolean {
 	return error instanceof postgres.PostgresError && /^(22|23)/.test(error.code);
 }
 
+/** Whether Postgres cannot be asked just now: it is away, starts, stops, or takes in nobody more. */
+export function isOutOfReach(error: unknown): boolean {
+	const cause = causeOf(error);
+	if (!(cause instanceof Error && 'code' in cause && typeof cause.code === 'string')) return false;
+	// Class 08 (connection exception), 53300 (too many connections), 57P01 to 57P03 (it is shut down,
+	// has crashed, is starting).
+	if (cause instanceof postgres.PostgresError) return /^(08|53300|57P0[123])/.test(cause.code);
+	// By the driver (CONNECTION_CLOSED and the like), and by the system, for whose lookups and
+	// connections the code may be any.
+	const isOfSocket =
+		'syscall' in cause && ['connect', 'getaddrinfo'].includes(String(cause.syscall));
+	return isOfSocket || /^(CONNECT|ECONN|EPIPE|ETIMEDOUT)/.test(cause.code);
+}
+
+/** Drizzle puts an error of its own around what the driver says. */
+const causeOf = (error: unknown): unknown =>
+	error instanceof Error && error.cause !== undefined ? error.cause : error;
+
 /** Postgres' code for a broken unique constraint. */
 const UNIQUE_VIOLATION = '23505';
 
 /** The name of the unique constraint that an error is about, or undefined. */
 export function brokenUniqueKey(error: unknown): string | undefined {
-	const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+	const cause = causeOf(error);
 	if (cause instanceof postgres.PostgresError && cause.code === UNIQUE_VIOLATION) {
 		return cause.constraint_name;
 	}

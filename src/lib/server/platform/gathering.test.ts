@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { freshDatabase } from '../../../../tests/setup/database.ts';
 import { openDatabase, type Database } from './db.ts';
 import { gathered } from './gathering.ts';
@@ -63,6 +63,32 @@ test('who comes while a statement is under way is answered by the next, never by
 	begun[1]?.();
 	expect(await Promise.all([second, third])).toEqual([['a at 2'], ['b at 2']]);
 	expect(asked).toEqual([['a'], ['a', 'b']]);
+});
+
+test('there is one statement under way at a time', async () => {
+	// The patience with it never ends.
+	vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+	onTestFinished(() => void vi.useRealTimers());
+	const answers: PromiseWithResolvers<number[]>[] = [];
+	const ask = gathered<number, number>(
+		() => {
+			const answer = Promise.withResolvers<number[]>();
+			answers.push(answer);
+			return answer.promise;
+		},
+		{ most: 100 }
+	);
+	const first = ask(db.sql, [1]);
+	while (answers.length === 0) await new Promise(setImmediate);
+	const second = ask(db.sql, [2]);
+	// As many turns as a statement that may begin needs, and some more.
+	for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+	expect(answers).toHaveLength(1);
+	answers[0]!.resolve([1]);
+	expect(await first).toEqual([1]);
+	while (answers.length === 1) await new Promise(setImmediate);
+	answers[1]!.resolve([2]);
+	expect(await second).toEqual([2]);
 });
 
 test('one that never ends does not hold up the next for ever', async () => {

@@ -104,17 +104,32 @@ export function dataHeaders(ownOrigin: string | undefined): Record<string, strin
 	};
 }
 
-/** The body of a request; undefined when it is too large or no JSON. */
+/** The body of a request; undefined when it is larger than that many bytes. */
+export async function readBody(
+	request: IncomingMessage,
+	sizeMax: number
+): Promise<string | undefined> {
+	return new Promise((resolve, reject) => {
+		const parts: Buffer[] = [];
+		let size = 0;
+		request.on('data', (part: Buffer) => {
+			size += part.length;
+			if (size > sizeMax) {
+				request.pause();
+				resolve(undefined);
+			} else parts.push(part);
+		});
+		request.on('end', () => resolve(Buffer.concat(parts).toString('utf8')));
+		request.on('error', reject);
+	});
+}
+
+/** The same as JSON; undefined when it is too large or no JSON. */
 export async function readJson(request: IncomingMessage, sizeMax: number): Promise<unknown> {
-	const parts: Buffer[] = [];
-	let size = 0;
-	for await (const part of request as AsyncIterable<Buffer>) {
-		size += part.length;
-		if (size > sizeMax) return undefined;
-		parts.push(part);
-	}
+	const text = await readBody(request, sizeMax);
+	if (text === undefined) return undefined;
 	try {
-		return JSON.parse(Buffer.concat(parts).toString('utf8'));
+		return JSON.parse(text);
 	} catch {
 		return undefined;
 	}

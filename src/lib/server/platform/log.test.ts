@@ -1,9 +1,7 @@
 /** Whatever happens, the log tells what went wrong and never with what. */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { testApp, type TestApp } from '../testing.ts';
+import { openSite, testApp, type Site } from '../testing.ts';
 import { openLog } from './log.ts';
 
 const SECRETS = {
@@ -14,30 +12,19 @@ const SECRETS = {
 	group: 'The secret society'
 };
 
-let home: TestApp;
-let server: Server;
-let url: string;
+let site: Site;
 let said = '';
 
 beforeAll(async () => {
 	const log = openLog('debug', { write: (line: string) => void (said += line) });
-	home = await testApp({}, { log, hub: { sweepMs: 20, retryMs: 10 } });
-	server = createServer((req, res) => {
-		if (!home.app.handle(req, res)) res.writeHead(404).end();
-	});
-	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-	url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+	site = await openSite(await testApp({}, { log, hub: { sweepMs: 20, retryMs: 10 } }));
 });
-afterAll(async () => {
-	server.closeAllConnections();
-	server.close();
-	await home.close();
-});
+afterAll(() => site.close());
 
 async function call(procedure: string, input: unknown, cookie = ''): Promise<Response> {
-	return fetch(`${url}/trpc/${procedure}`, {
+	return fetch(`${site.url}/trpc/${procedure}`, {
 		method: 'POST',
-		headers: { origin: url, 'content-type': 'application/json', cookie },
+		headers: { origin: site.url, 'content-type': 'application/json', cookie },
 		body: JSON.stringify(input)
 	});
 }
@@ -66,10 +53,14 @@ test('a conversation, and all that goes wrong in it, leaves no word of it in the
 	await call('accounts.signIn', { login: email, password: `${password} not` });
 	await call('messages.send', { ...message, conversationId: uuidv7() }, cookie);
 	await call('messages.send', { ...message, body: body.repeat(1000) }, cookie);
-	await fetch(`${url}/trpc/messages.send`, { method: 'POST', headers: { origin: url }, body });
+	await fetch(`${site.url}/trpc/messages.send`, {
+		method: 'POST',
+		headers: { origin: site.url },
+		body
+	});
 
 	// Failed: tables that are not what the code expects are a fault of ours in every statement.
-	const { sql } = home.services.db;
+	const { sql } = site.app.services.db;
 	await sql`alter table message add constraint nothing_more check (body is null) not valid`;
 	const failed = await call('messages.send', { ...message, id: uuidv7() }, cookie);
 	expect(failed.status).toBe(400);
@@ -89,7 +80,7 @@ test('a conversation, and all that goes wrong in it, leaves no word of it in the
 	// One that was not looked up a moment ago.
 	const unknown = `${cookie}x`;
 	expect((await call('sync.since', { conversations: {} }, unknown)).status).toBe(500);
-	expect((await fetch(`${url}/events`, { headers: { cookie: unknown } })).status).toBe(503);
+	expect((await fetch(`${site.url}/events`, { headers: { cookie: unknown } })).status).toBe(503);
 
 	// It was told of, and can be found.
 	expect(said).toContain('A procedure failed.');

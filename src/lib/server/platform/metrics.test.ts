@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { uuidv7 } from 'uuidv7';
 import { BadNetwork } from '../../../../tests/torture/proxy.ts';
 import type { Listen } from '../realtime/realtime.ts';
-import { openStream, somebody, testApp, type TestApp } from '../testing.ts';
+import { openSite, openStream, somebody, testApp, type Site } from '../testing.ts';
 import { Counter, Histogram, mayReadMetrics } from './metrics.ts';
 
 const TOKEN = 'a token of some length';
@@ -63,28 +61,6 @@ describe('the text', () => {
 		]);
 	});
 });
-
-interface Site {
-	app: TestApp;
-	url: string;
-	close(): Promise<void>;
-}
-
-async function openSite(app: TestApp): Promise<Site> {
-	const server: Server = createServer((req, res) => {
-		if (!app.app.handle(req, res)) res.writeHead(404).end();
-	});
-	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-	return {
-		app,
-		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-		async close() {
-			server.closeAllConnections();
-			server.close();
-			await app.close();
-		}
-	};
-}
 
 describe('a process', () => {
 	let site: Site;

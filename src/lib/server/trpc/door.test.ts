@@ -1,37 +1,25 @@
 /** The quick door answers in the same words as tRPC's own adapter, which any detour leads to. */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createHash } from 'node:crypto';
 import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { person, session } from '../accounts/schema.ts';
-import { somebody, testApp, type TestApp } from '../testing.ts';
+import { openSite, somebody, testApp, type Site } from '../testing.ts';
 import { eq } from 'drizzle-orm';
 
-let app: TestApp;
-let server: Server;
-let url: string;
+let site: Site;
 let cookie: string;
 
 beforeAll(async () => {
-	app = await testApp();
-	server = createServer((req, res) => {
-		if (!app.app.handle(req, res)) res.writeHead(404).end();
-	});
-	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-	url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-	const { orm } = app.services.db;
-	const { id, sessionId } = await somebody(app.services, 'Ana');
+	site = await openSite(await testApp());
+	const { services } = site.app;
+	const { orm } = services.db;
+	const { id, sessionId } = await somebody(services, 'Ana');
 	await orm.update(person).set({ name: 'Ana' }).where(eq(person.id, id));
 	const name = createHash('sha256').update('a token').digest('hex');
 	await orm.update(session).set({ id: name }).where(eq(session.id, sessionId));
 	cookie = `session=${encodeURIComponent('a token')}`;
 });
-afterAll(async () => {
-	await app.close();
-	server.closeAllConnections();
-	server.close();
-});
+afterAll(() => site.close());
 
 const ONE = { id: uuidv7(), name: 'One', personIds: [uuidv7()] };
 
@@ -49,6 +37,7 @@ test.each([
 	['no body', 'sync.since', undefined, true],
 	['a body that is no JSON', 'sync.since', '{"conversations":', true]
 ])('%s', async (_what, procedure, input, signedIn) => {
+	const { url } = site;
 	const ask = async (detour: string, batched: boolean) => {
 		const text = typeof input === 'string' ? input : JSON.stringify(batched ? { 0: input } : input);
 		const query = batched ? `?batch=1${detour && `&${detour}`}` : detour && `?${detour}`;

@@ -6,6 +6,7 @@ import {
 	TRPCError
 } from '@trpc/server';
 import { getHTTPStatusCodeFromError } from '@trpc/server/http';
+import { readBody } from '../platform/http.ts';
 import type { Context } from './context.ts';
 import type { router } from './procedures.ts';
 
@@ -20,8 +21,6 @@ interface Door {
 	/** Bytes. */
 	bodyMax: number;
 	createContext(): Promise<Context>;
-	/** Not even who is asking could be found out. */
-	onNoContext(error: unknown): void;
 }
 
 /**
@@ -44,19 +43,16 @@ export async function answerPlainCall(
 	req: IncomingMessage,
 	res: ServerResponse,
 	{ procedure: path, batched }: Call,
-	{ router, bodyMax, createContext, onNoContext }: Door
+	{ router, bodyMax, createContext }: Door
 ): Promise<void> {
 	let ctx: Context | undefined;
 	let input: unknown;
 	let status = 200;
 	let answer: object;
 	try {
-		const body = await readJson(req, bodyMax);
+		const body = await readInput(req, bodyMax);
 		input = batched ? (body as { 0?: unknown } | undefined)?.[0] : body;
-		ctx = await createContext().catch((error: unknown) => {
-			onNoContext(error);
-			throw error;
-		});
+		ctx = await createContext();
 		const data: unknown = await callTRPCProcedure({
 			router,
 			path,
@@ -83,21 +79,10 @@ export async function answerPlainCall(
 	res.end(text);
 }
 
-/** The body, undefined when there is none. */
-async function readJson(req: IncomingMessage, sizeMax: number): Promise<unknown> {
-	const text = await new Promise<string>((resolve, reject) => {
-		const parts: Buffer[] = [];
-		let size = 0;
-		req.on('data', (part: Buffer) => {
-			size += part.length;
-			if (size > sizeMax) {
-				req.pause();
-				reject(new TRPCError({ code: 'PAYLOAD_TOO_LARGE' }));
-			} else parts.push(part);
-		});
-		req.on('end', () => resolve(Buffer.concat(parts).toString('utf8')));
-		req.on('error', reject);
-	});
+/** The input, undefined when there is none. */
+async function readInput(req: IncomingMessage, sizeMax: number): Promise<unknown> {
+	const text = await readBody(req, sizeMax);
+	if (text === undefined) throw new TRPCError({ code: 'PAYLOAD_TOO_LARGE' });
 	if (text === '') return undefined;
 	try {
 		return JSON.parse(text);

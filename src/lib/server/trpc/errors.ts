@@ -1,4 +1,5 @@
 import { TRPCError, type TRPC_ERROR_CODE_KEY } from '@trpc/server';
+import { isOutOfReach } from '../platform/db.ts';
 import { AppError, type ErrorCode, type ErrorDetails } from '#lib/shared/errors.ts';
 
 /** The one place where our codes become tRPC's. */
@@ -19,6 +20,9 @@ const TRPC_CODES: Record<ErrorCode, TRPC_ERROR_CODE_KEY> = {
 	internal: 'INTERNAL_SERVER_ERROR'
 };
 
+/** A Postgres that starts anew takes about so long. */
+const AWAY_SECONDS = 2;
+
 /** What a client reads in `error.data`. */
 export interface SpokenError extends ErrorDetails {
 	code: TRPC_ERROR_CODE_KEY;
@@ -28,20 +32,19 @@ export interface SpokenError extends ErrorDetails {
 
 export function toTrpcError(error: TRPCError, report: (cause: unknown) => void): TRPCError {
 	const cause = error.cause;
-	if (cause instanceof AppError) {
-		return new TRPCError({ code: TRPC_CODES[cause.code], message: cause.code, cause });
-	}
-	if (error.code === 'INTERNAL_SERVER_ERROR') {
-		report(cause ?? error);
-		// What went wrong inside is for the log, not for who is asking.
-		return new TRPCError({
-			code: 'INTERNAL_SERVER_ERROR',
-			message: 'internal',
-			cause: new AppError('internal')
-		});
-	}
-	return error;
+	if (cause instanceof AppError) return spoken(cause);
+	if (error.code !== 'INTERNAL_SERVER_ERROR') return error;
+	report(cause ?? error);
+	// What went wrong inside is for the log, not for who is asking, but for that they may come back.
+	return spoken(
+		isOutOfReach(cause)
+			? new AppError('server_busy', { retryAfter: AWAY_SECONDS })
+			: new AppError('internal')
+	);
 }
+
+const spoken = (cause: AppError): TRPCError =>
+	new TRPCError({ code: TRPC_CODES[cause.code], message: cause.code, cause });
 
 /** What a client is told of an error. */
 export function reasonFor(error: TRPCError): ErrorCode {
