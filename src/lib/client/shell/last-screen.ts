@@ -98,6 +98,7 @@ function pictureOf(shell: HTMLElement): string {
 		if (!day.querySelector('[data-anchor]')) day.remove();
 	}
 	for (const element of picture.querySelectorAll(PASSING)) element.remove();
+	for (const comment of commentsOf(picture)) comment.remove();
 
 	const field = picture.querySelector('textarea');
 	if (field) {
@@ -111,6 +112,14 @@ function pictureOf(shell: HTMLElement): string {
 		element.removeAttribute('style');
 	}
 	return picture.outerHTML;
+}
+
+/** They are the app's own, and each would be one more thing to parse. */
+function commentsOf(picture: HTMLElement): Comment[] {
+	const walker = document.createTreeWalker(picture, NodeFilter.SHOW_COMMENT);
+	const comments: Comment[] = [];
+	while (walker.nextNode()) comments.push(walker.currentNode as Comment);
+	return comments;
 }
 
 /** What is kept of the copy is decided by where the original lies. */
