@@ -22,7 +22,7 @@ const isMotion = (rule: CSSRule) => rule.cssText.startsWith('@keyframes');
 /** What stands in parentheses may be an exception: it decides nothing here. */
 function mayApply(selectors: string, classes: ReadonlySet<string>): boolean {
 	let bare = selectors;
-	for (let before = ''; before !== bare; ) {
+	for (let before = ''; before !== bare;) {
 		before = bare;
 		bare = bare.replace(/\([^()]*\)/g, '');
 	}
