@@ -3,14 +3,16 @@ import type { Handle, HandleServerError, ServerInit } from '@sveltejs/kit/hooks'
 import { startApp } from '#lib/server/app.ts';
 import { clientAddress, securityHeaders } from '#lib/server/platform/http.ts';
 import { negotiateLocale } from '#lib/shared/locale.ts';
-import { drawLastScreen, preloadLater, SCREEN_ID, SCREEN_PREFIX } from '#lib/shared/last-screen.ts';
+import { drawLastScreen, loadLater, SCREEN_ID, SCREEN_PREFIX } from '#lib/shared/last-screen.ts';
 import { LATER, SHELL_HEADER } from '#lib/shared/shell.ts';
 import { knownTheme } from '#lib/shared/theme.ts';
 
 /** Of app.html: what a page does before anything else, which only the frame has. */
 const FIRST_SCRIPT = /<!-- first -->([^]*)<!-- \/first -->/;
-const BEGIN_FRAME = `(${drawLastScreen.toString()})('${SCREEN_PREFIX}', '${SCREEN_ID}');
-(${preloadLater.toString()})('${LATER}')`;
+const BEGIN_FRAME = `(${loadLater.toString()})(
+	'${LATER}',
+	(${drawLastScreen.toString()})('${SCREEN_PREFIX}', '${SCREEN_ID}')
+)`;
 
 export const init: ServerInit = () => {
 	startApp();

@@ -32,7 +32,7 @@ const OFFLINE = '/offline';
 /** Of an answer that came long ago, these say nothing any more. */
 const PASSING = ['cache-control', 'content-encoding', 'content-length', 'date', 'etag', 'vary'];
 
-const STYLE_LINK = /<link href="([^"]+)" rel="stylesheet"[^>]*>/g;
+const STYLE_LINK = /<link href="([^"]+)" rel="stylesheet"[^>]*>/;
 
 const files = new Set([...immutable, ...assets].map(({ path }) => `/${path.replace(/^\//, '')}`));
 
@@ -89,29 +89,23 @@ async function askForPage(path: string): Promise<Response> {
 	if (path !== OFFLINE && !html.includes(`version: ${JSON.stringify(version)}`)) {
 		throw new Error(`${path} is of another version.`);
 	}
-	return selfContained(html, answer.headers);
+	return selfContained(path, html, answer.headers);
 }
 
 /**
- * A nonce is for one answer; what is kept names its scripts and styles by their hashes (CSP 3, §8.2).
- * The styles are in the page itself, which need not wait for them then: their link stays, unused, so
- * that the app finds them there. Its code is asked for after the first frame.
+ * A nonce is for one answer; what is kept names its scripts by their hashes (CSP 3, §8.2). A frame
+ * asks for its styles and its code only after its first frame (`shared/last-screen.ts`).
  */
-async function selfContained(html: string, headers: Headers): Promise<Response> {
+async function selfContained(path: string, html: string, headers: Headers): Promise<Response> {
 	const policy = headers.get('content-security-policy') ?? '';
 	const kept = new Headers(headers);
 	for (const name of PASSING) kept.delete(name);
 
-	const styles: string[] = [];
-	for (const [link = '', href = ''] of html.matchAll(STYLE_LINK)) {
-		const sheet = await fromCache(href);
-		if (!sheet.ok) throw new Error(`${href} was answered with ${sheet.status}.`);
-		const css = await sheet.text();
-		styles.push(await hashOf(css));
-		const unused = link.replace('<link', '<link disabled');
-		html = html.replace(link, () => `${unused}<style>${css}</style>`);
+	if (path !== OFFLINE) {
+		html = html
+			.replace(STYLE_LINK, `<link href="$1" rel="${LATER}" data-styles>`)
+			.replaceAll('rel="modulepreload"', `rel="${LATER}"`);
 	}
-	html = html.replaceAll('rel="modulepreload"', `rel="${LATER}"`);
 	const nonce = /'nonce-([^']+)'/.exec(policy)?.[1];
 	const opening = `<script nonce="${nonce}">`;
 	const scripts = html
@@ -120,9 +114,7 @@ async function selfContained(html: string, headers: Headers): Promise<Response> 
 		.map((text) => hashOf(text.slice(0, text.indexOf('</script>'))));
 	kept.set(
 		'content-security-policy',
-		policy
-			.replace(`'nonce-${nonce}'`, (await Promise.all(scripts)).join(' '))
-			.replace(/(?<=style-src )/, `${styles.join(' ')} `)
+		policy.replace(`'nonce-${nonce}'`, (await Promise.all(scripts)).join(' '))
 	);
 	return new Response(html.replaceAll(opening, '<script>'), { headers: kept });
 }

@@ -15,27 +15,30 @@ export interface KeptScreen {
 	/** Of the document; the frame may have been kept before they were chosen. */
 	lang: string;
 	theme: string;
+	/** Of the style sheet, the rules that the picture needs. */
+	css: string;
 	/** The shell, as HTML; instead of `style` it has `data-style`, which no policy forbids. */
 	html: string;
 }
 
 /**
- * Draws what the device kept of the last screen, while the app is still on its way. It runs within
- * the page that the service worker keeps, as text (`toString`), before any other program: so it may
- * refer to nothing outside of itself, and to nothing newer than the browsers that we support.
+ * Draws what the device kept of the last screen, while the app is still on its way, and says whether
+ * there was anything. It runs within the page that the service worker keeps, as text (`toString`),
+ * before any other program: so it may refer to nothing outside of itself, and to nothing newer than
+ * the browsers that we support.
  */
-export function drawLastScreen(prefix: string, id: string): void {
+export function drawLastScreen(prefix: string, id: string): boolean {
 	const person = /(?:^|; )person=([^;]+)/.exec(document.cookie)?.[1];
-	if (!person) return;
+	if (!person) return false;
 	let kept: KeptScreen | null;
 	try {
 		kept = JSON.parse(localStorage.getItem(prefix + person) ?? 'null') as KeptScreen | null;
 	} catch {
 		// Forbidden, or broken: then the app comes without.
-		return;
+		return false;
 	}
-	const styles = document.querySelector('link[rel=stylesheet]');
-	if (!kept || kept.styles !== styles?.getAttribute('href')) return;
+	const styles = document.querySelector('link[data-styles]')?.getAttribute('href');
+	if (!kept || kept.styles !== styles || !('adoptedStyleSheets' in document)) return false;
 
 	document.documentElement.lang = kept.lang;
 	document.documentElement.dataset['theme'] = kept.theme;
@@ -43,7 +46,7 @@ export function drawLastScreen(prefix: string, id: string): void {
 	screen.id = id;
 	screen.innerHTML = kept.html;
 	const shell = screen.querySelector('main');
-	if (!shell) return;
+	if (!shell) return false;
 	const path = location.pathname;
 	shell.classList.toggle('open', path !== '/chats');
 	if (path === kept.path) {
@@ -82,18 +85,40 @@ export function drawLastScreen(prefix: string, id: string): void {
 			screen.dataset['sent'] = '';
 		}
 	});
+	const sheet = new CSSStyleSheet();
+	sheet.replaceSync(kept.css);
+	document.adoptedStyleSheets = [sheet];
 	document.body.append(screen);
 	// As the app will do it where no keyboard comes up; before the first frame it would cost one.
-	if (!hasFinePointer) return;
+	if (!hasFinePointer) return true;
 	requestAnimationFrame(() => {
 		setTimeout(() => screen.querySelector('textarea')?.focus({ preventScroll: true }));
 	});
+	return true;
 }
 
-/** The code of the app lies on the device too; asking for it must not delay the picture. Text, too. */
-export function preloadLater(rel: string): void {
+/**
+ * The style sheet and the code of the app lie on the device too; asking for them must not delay the
+ * picture, which brings along what it needs. Where there is none, nothing is seen without styles. Text,
+ * too.
+ */
+export function loadLater(rel: string, drawn: boolean): void {
+	const root = document.documentElement;
+	const sheet = document.querySelector<HTMLLinkElement>('link[data-styles]');
+	const settled = () => {
+		document.adoptedStyleSheets = [];
+		root.style.visibility = '';
+		delete sheet?.dataset['styles'];
+	};
+	sheet?.addEventListener('load', settled);
+	sheet?.addEventListener('error', settled);
+	if (sheet && !drawn) {
+		root.style.visibility = 'hidden';
+		sheet.rel = 'stylesheet';
+	}
 	requestAnimationFrame(() => {
 		setTimeout(() => {
+			if (sheet && drawn) sheet.rel = 'stylesheet';
 			for (const link of document.querySelectorAll<HTMLLinkElement>(`link[rel=${rel}]`)) {
 				link.rel = 'modulepreload';
 			}

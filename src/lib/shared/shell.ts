@@ -9,5 +9,5 @@ export const DEVICE_PREFIX = 'tertulia.person.';
 export const CHOICE_CHANGED = 'choice.changed';
 /** What a page tells the service worker that it was opened by. */
 export const PAGE_OPENED = 'page.opened';
-/** `rel` of what a kept page loads in advance, but only after its first frame. */
+/** `rel` of the styles and the code that a kept page loads only after its first frame. */
 export const LATER = 'later';

@@ -3,6 +3,7 @@
  * of as much as the window shows, and it is gone as soon as the app itself is drawn.
  */
 import { SCREEN_ID, SCREEN_PREFIX, type KeptScreen } from '#lib/shared/last-screen.ts';
+import { rulesFor } from './rules-for.ts';
 import { browserStorage, keysOf } from '#lib/client/messages/storage.ts';
 
 /** What belongs to a moment, and is not there when the app opens. */
@@ -11,20 +12,23 @@ const PASSING = '[popover], dialog, [role=status], [data-unread], [data-passing]
 /** Keeps what is on the screen now. Where storage is full or forbidden, the next opening has none. */
 export function keepScreen(personId: string): void {
 	const shell = document.querySelector<HTMLElement>('#app main');
-	const styles = document.querySelector('link[rel=stylesheet]')?.getAttribute('href');
-	if (!shell || !styles) return;
+	const styles = document.querySelector<HTMLLinkElement>('link[rel=stylesheet]');
+	const rules = styles?.sheet?.cssRules;
+	if (!shell || !rules) return;
 	// A list that is being searched, and messages on their way, are not what it opens with.
 	const isSearching = Boolean(shell.querySelector<HTMLInputElement>('nav input')?.value);
 	if (isSearching || shell.querySelector('[aria-busy=true]')) return;
 	const key = SCREEN_PREFIX + personId;
+	const picture = pictureOf(shell);
 	const kept: KeptScreen = {
-		styles,
+		styles: styles.getAttribute('href') ?? '',
 		at: Date.now(),
 		path: location.pathname,
 		title: document.title,
 		lang: document.documentElement.lang,
 		theme: document.documentElement.dataset['theme'] ?? '',
-		html: pictureOf(shell)
+		css: rulesFor(rules, classesOf(picture)),
+		html: picture.outerHTML
 	};
 	const storage = browserStorage();
 	try {
@@ -45,6 +49,16 @@ export function wipeScreens(except = ''): void {
 	for (const key of keysOf(storage, SCREEN_PREFIX)) {
 		if (key !== SCREEN_PREFIX + except) storage?.removeItem(key);
 	}
+}
+
+/** The picture has only the rules that it needs; before the app is seen, all have to be there. */
+export async function stylesAreThere(): Promise<void> {
+	const styles = document.querySelector('link[data-styles]');
+	if (!styles) return;
+	await new Promise((settled) => {
+		styles.addEventListener('load', settled, { once: true });
+		styles.addEventListener('error', settled, { once: true });
+	});
 }
 
 /**
@@ -83,7 +97,7 @@ const buttonOf = (shell: Element, name: string): HTMLButtonElement | undefined =
 	);
 
 /** The shell with no more in it than the window has room for. */
-function pictureOf(shell: HTMLElement): string {
+function pictureOf(shell: HTMLElement): HTMLElement {
 	const picture = shell.cloneNode(true) as HTMLElement;
 	picture.classList.remove('moved', 'dragging');
 	leaveOnly(shell, picture, 'nav li', (row) => row.top < innerHeight);
@@ -98,6 +112,7 @@ function pictureOf(shell: HTMLElement): string {
 		if (!day.querySelector('[data-anchor]')) day.remove();
 	}
 	for (const element of picture.querySelectorAll(PASSING)) element.remove();
+	for (const comment of commentsOf(picture)) comment.remove();
 
 	const field = picture.querySelector('textarea');
 	if (field) {
@@ -110,7 +125,23 @@ function pictureOf(shell: HTMLElement): string {
 		if (style) element.dataset['style'] = style;
 		element.removeAttribute('style');
 	}
-	return picture.outerHTML;
+	return picture;
+}
+
+function classesOf(picture: HTMLElement): Set<string> {
+	const classes = new Set<string>();
+	for (const element of [picture, ...picture.querySelectorAll('[class]')]) {
+		for (const name of element.classList) classes.add(name);
+	}
+	return classes;
+}
+
+/** They are the app's own, and each would be one more thing to parse. */
+function commentsOf(picture: HTMLElement): Comment[] {
+	const walker = document.createTreeWalker(picture, NodeFilter.SHOW_COMMENT);
+	const comments: Comment[] = [];
+	while (walker.nextNode()) comments.push(walker.currentNode as Comment);
+	return comments;
 }
 
 /** What is kept of the copy is decided by where the original lies. */
