@@ -10,6 +10,7 @@ import { searchable } from '#lib/shared/text.ts';
 import { newPerson } from './accounts/accounts.ts';
 import { person, session } from './accounts/schema.ts';
 import { App, type AppOptions, type Caller } from './app.ts';
+import type { Sql } from './platform/db.ts';
 import { openLog } from './platform/log.ts';
 import { Few } from './realtime/few.ts';
 import type { Frame } from './realtime/frame.ts';
@@ -190,4 +191,15 @@ export async function openStream(
 	const stream = new TestStream(listener);
 	await services.realtime.hub.open(stream);
 	return stream;
+}
+
+/** The same statements, of which `hear` is told first; what it throws is what they come to. */
+export function overheard(sql: Sql, hear: (statement: string) => void): Sql {
+	return new Proxy(sql, {
+		apply(target, self, parts: unknown[]) {
+			const [texts] = parts;
+			if (Array.isArray(texts) && 'raw' in texts) hear(texts.join('?'));
+			return Reflect.apply(target, self, parts) as unknown;
+		}
+	});
 }
