@@ -75,15 +75,13 @@ function removeBen(): void {
 	});
 }
 
-async function say(body: string): Promise<void> {
-	const base = tables.version++;
-	const { version } = tables;
+const publish = (version: number, body: string) =>
 	hub.publish({
 		people: [],
 		conversations: [
 			{
 				conversationId: GROUP,
-				base,
+				base: version - 1,
 				version,
 				changes: [
 					{
@@ -104,6 +102,9 @@ async function say(body: string): Promise<void> {
 		],
 		sessions: []
 	});
+
+async function say(body: string): Promise<void> {
+	publish(++tables.version, body);
 	await expect.poll(() => streamOfAna.bodies).toContain(body);
 }
 
@@ -211,4 +212,21 @@ test.for([
 	// What was seen at another moment than the line began with has to be asked for again.
 	expect(standings).toBe(1 + moments);
 	quiet.close(0);
+});
+
+test('what comes at once is one frame; many streams hear it after the callers of this turn', async () => {
+	const crowd = Array.from({ length: 30 }, () => new TestStream(ana));
+	const hears = () => [streamOfAna, streamOfBen, ...crowd].map(({ bodies }) => bodies);
+	publish(11, 'a');
+	publish(12, 'b');
+	await Promise.resolve();
+	expect(streamOfBen.bodies).toEqual(['a', 'b']);
+	expect(streamOfBen.heard.filter(({ type }) => type === 'conversation.advanced')).toHaveLength(1);
+
+	for (const stream of crowd) await hub.open(stream);
+	publish(13, 'c');
+	await Promise.resolve();
+	expect(hears().flat()).not.toContain('c');
+	await new Promise((resolve) => setImmediate(resolve));
+	expect(hears().every((bodies) => bodies.at(-1) === 'c')).toBe(true);
 });
