@@ -255,8 +255,11 @@ function checkHeard(client: Device, tables: Tables, stays: Map<string, Stay[]>, 
 		)
 			continue;
 		if (heard.rows.length === 0 || foreign(heard)) {
+			const { rows, conversationId, version, by } = heard;
+			const own = stays.get(`${conversationId} ${client.personId}`) ?? [];
+			const there = own.map(({ from, until }) => `${from} to ${until}`).join(', ') || 'never';
 			found['heard by outsiders'].push(
-				`${client.name} was told ${heard.rows.join(', ')} of ${heard.conversationId} up to ${heard.version} by ${heard.by}`
+				`${client.name} was told ${rows.join(', ')} of ${conversationId} up to ${version} by ${by}, there ${there}`
 			);
 		}
 	}

@@ -230,3 +230,22 @@ test('what comes at once is one frame; many streams hear it after the callers of
 	await new Promise((resolve) => setImmediate(resolve));
 	expect(hears().every((bodies) => bodies.at(-1) === 'c')).toBe(true);
 });
+
+test('who comes back hears nothing of what was told while they were away', async () => {
+	// So many that they hear it only after this turn, in which Ben comes back.
+	for (let i = 0; i < 30; i++) await hub.open(new TestStream(ana));
+	removeBen();
+	tables.members.add(ben.id);
+	hub.publish({
+		people: [],
+		conversations: [
+			{ conversationId: GROUP, base: 11, version: 12, changes: [standing(12, false)] }
+		],
+		sessions: []
+	});
+	publish(13, 'welcome back');
+	await expect.poll(() => streamOfBen.bodies).toEqual(['welcome back']);
+	const told = streamOfBen.heard.filter((event) => event.type === 'conversation.advanced');
+	expect(told.map(({ delta }) => delta.base)).toEqual([11]);
+	expect(streamOfAna.bodies).toEqual(['welcome back']);
+});

@@ -541,6 +541,8 @@ export class Hub {
 	#follow(stream: Stream, feed: Feed<ConversationChange>, tell = true): void {
 		const conversationId = feed.id;
 		if (stream.conversations.has(conversationId)) return;
+		// What is gathered came before, and is only for those who were there.
+		feed.flush();
 		stream.conversations.add(conversationId);
 		feed.streams.add(stream);
 		this.#catchUp(feed, this.#behind.conversations);
