@@ -89,6 +89,40 @@ describe('without a network', () => {
 		expect(await ana.said()).toEqual(['Before.', 'Meanwhile.', 'Written offline.']);
 	});
 
+	test('what was seen a moment before the page went opens from the device', async () => {
+		const [ana, bruno] = await pair(stage, 'Moment');
+		const { path } = ana;
+		await bruno.say('A moment ago.');
+		await ana.sees('A moment ago.');
+		await ana.page.close();
+		await ana.context.setOffline(true);
+		const tab = await stage.anotherTab(ana);
+		tab.expectErrors(BROKEN);
+		await tab.goto(path);
+		await tab.isUncovered();
+		await tab.sees('Before.', 'A moment ago.');
+	});
+
+	test('a first visit is enough, however short', async () => {
+		const [ana, bruno] = await stage.pair('Short');
+		const visitor = await stage.visitor('Short visit');
+		visitor.expectErrors(BROKEN);
+		await visitor.goto('/sign-in');
+		await workerIsInCharge(visitor);
+		const { username: login, password } = ana.account;
+		await stage.api(visitor).accounts.signIn.mutate({ login, password });
+		const synced = visitor.page.waitForResponse('**/trpc/sync.since**');
+		await visitor.goto(ana.path);
+		await synced;
+		await visitor.page.close();
+		await visitor.context.setOffline(true);
+		const tab = await stage.anotherTab(visitor);
+		tab.expectErrors(BROKEN);
+		await tab.goto(ana.path);
+		await tab.row(bruno.name).waitFor();
+		await tab.sees('Before.');
+	});
+
 	test('a server that is down is no reason not to open', async () => {
 		const [ana, bruno] = await pair(stage, 'Down');
 		await stage.server.kill();

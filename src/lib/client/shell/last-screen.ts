@@ -62,6 +62,30 @@ export async function stylesAreThere(): Promise<void> {
 }
 
 /**
+ * Where the picture shows messages, the app must have them too before it is seen: they may have to
+ * come from the server. What is pressed in the picture does not wait for them.
+ */
+export async function messagesAreThere(): Promise<void> {
+	const app = document.getElementById('app');
+	const screen = document.getElementById(SCREEN_ID);
+	if (!app || !screen?.querySelector('[role=log]')) return;
+	const isWaitedFor = () =>
+		app.querySelector('[role=log][aria-busy=true]') !== null &&
+		screen.dataset['pressed'] === undefined &&
+		screen.dataset['sent'] === undefined;
+	if (!isWaitedFor()) return;
+	await new Promise<void>((settled) => {
+		const observer = new MutationObserver(() => {
+			if (isWaitedFor()) return;
+			observer.disconnect();
+			settled();
+		});
+		observer.observe(app, { subtree: true, childList: true, attributeFilter: ['aria-busy'] });
+		observer.observe(screen, { attributeFilter: ['data-pressed', 'data-sent'] });
+	});
+}
+
+/**
  * Takes the picture away. What was written into it is in the app then; what was pressed is done
  * by the function that it returns.
  */
