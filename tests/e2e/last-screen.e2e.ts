@@ -107,6 +107,8 @@ describe('the last screen', () => {
 
 	test('stays until the app has the messages too, wherever it has them from', async () => {
 		const [ana, bruno] = await pair(stage, 'Staying');
+		// Of an icon that a picture's page has none of.
+		ana.expectErrors(/favicon\.ico/);
 		const { path } = ana;
 		await ana.goto('about:blank');
 		await forgetReplica(ana);

@@ -51,8 +51,14 @@ export function wipeScreens(except = ''): void {
 	}
 }
 
+/** All that the picture shows, the app shows too, wherever it has to come from. */
+export async function appIsThere(): Promise<void> {
+	await stylesAreThere();
+	await messagesAreThere();
+}
+
 /** The picture has only the rules that it needs; before the app is seen, all have to be there. */
-export async function stylesAreThere(): Promise<void> {
+async function stylesAreThere(): Promise<void> {
 	const styles = document.querySelector('link[data-styles]');
 	if (!styles) return;
 	await new Promise((settled) => {
@@ -61,11 +67,8 @@ export async function stylesAreThere(): Promise<void> {
 	});
 }
 
-/**
- * Where the picture shows messages, the app must have them too before it is seen: they may have to
- * come from the server. What is pressed in the picture does not wait for them.
- */
-export async function messagesAreThere(): Promise<void> {
+/** Messages may have to come from the server. What is pressed in the picture does not wait for them. */
+async function messagesAreThere(): Promise<void> {
 	const app = document.getElementById('app');
 	const screen = document.getElementById(SCREEN_ID);
 	if (!app || !screen?.querySelector('[role=log]')) return;
