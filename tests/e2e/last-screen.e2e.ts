@@ -114,9 +114,7 @@ describe('the last screen', () => {
 		await forgetReplica(ana);
 		let release = () => {};
 		const released = new Promise<void>((resolve) => (release = resolve));
-		const asked = Promise.withResolvers<void>();
 		await ana.page.route('**/trpc/messages.page**', async (route) => {
-			asked.resolve();
 			await released;
 			await route.continue();
 		});
@@ -131,8 +129,9 @@ describe('the last screen', () => {
 			};
 			requestAnimationFrame(look);
 		}, SCREEN_ID);
+		const asked = ana.page.waitForRequest('**/trpc/messages.page**');
 		await ana.goto(path);
-		await asked.promise;
+		await asked;
 		// The app has the list, and has drawn it behind.
 		await ana.page.locator('#app nav li a', { hasText: bruno.name }).waitFor({ state: 'attached' });
 		const frames = () => ana.page.evaluate(() => (window as unknown as { shown: string[] }).shown);

@@ -219,7 +219,10 @@ test('a page that goes writes within the call, and waits for nothing', async () 
 	const replica = sync(first, server);
 	const get = vi.spyOn(IDBObjectStore.prototype, 'get');
 	const commit = vi.spyOn(IDBTransaction.prototype, 'commit');
+	const abort = vi.spyOn(IDBTransaction.prototype, 'abort');
 	device.leave(replica);
+	// What was under way would be waited for, and both be lost.
+	expect(abort).toHaveBeenCalledOnce();
 	expect(commit).toHaveBeenCalledOnce();
 	expect(get).not.toHaveBeenCalled();
 	await saving;
@@ -238,6 +241,40 @@ test('a page that goes writes within the call, and waits for nothing', async () 
 	device.close();
 	expect((await kept()).conversations.get(ID)).toMatchObject({ version: 63, lastSeq: 62 });
 	expect((await kept()).personVersion).toBe(later.personVersion);
+});
+
+test('a page that goes does not continue what a tab that is behind has written', async () => {
+	const server = new FakeServer(20);
+	const [ahead, behind] = [await open(), await open()];
+	await ahead.load();
+	await behind.load();
+	let replica = withPage(bootstrap(server), server);
+	const early = replica;
+	server.edit(5);
+	replica = sync(replica, server);
+	await ahead.save(() => replica);
+	await behind.save(() => early);
+	server.post();
+	replica = sync(replica, server);
+	ahead.leave(replica);
+	const now = (await kept()).conversations.get(ID);
+	expect(now?.version).toBe(22);
+	expect(now?.messages.get(5)).toEqual(server.messages[4]);
+	ahead.close();
+	behind.close();
+});
+
+test('a page that goes leaves the version of the person to one that looks', async () => {
+	const device = await open();
+	await device.load();
+	const first = { ...bootstrap(new FakeServer(5)), personVersion: 3 };
+	await device.save(() => first);
+	const next = { ...first, personVersion: 4 };
+	device.leave(next);
+	expect((await kept()).personVersion).toBe(3);
+	await device.save(() => ({ ...next }));
+	expect((await kept()).personVersion).toBe(4);
+	device.close();
 });
 
 test('a page that goes leaves alone what it has only a part of', async () => {
