@@ -56,9 +56,11 @@ async function beforeTheApp(page: Page, act: () => void = () => {}): Promise<() 
 	return () => page.evaluate(() => (window as unknown as { drawn: Drawn }).drawn);
 }
 
-/** The database stays, nothing is in it, and this page writes no more. */
+/** The picture is kept; the database stays, nothing is in it, and this page writes no more. */
 async function forgetReplica({ page }: Screen): Promise<void> {
 	await page.evaluate(async () => {
+		// A page that has gone may write its picture after the next one has looked for it.
+		dispatchEvent(new Event('pagehide'));
 		const begin = Reflect.get<IDBDatabase, 'transaction'>(IDBDatabase.prototype, 'transaction');
 		IDBDatabase.prototype.transaction = () => {
 			throw new DOMException('No more.', 'InvalidStateError');
