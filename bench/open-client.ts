@@ -16,6 +16,8 @@ const TARGET_MS = 300;
 /** What is shown may be older than that for as long, once online. */
 const BEHIND_MS = 1000;
 const SETTLE_MS = 700;
+/** Messages on the device after which the first visit may end. */
+const ENOUGH = 300;
 
 /**
  * From the beginning of a navigation (or the click on a row of the list) to the frame that shows the
@@ -100,20 +102,20 @@ async function visitAndKeep(context: BrowserContext, path: string): Promise<stri
 	await page.goto(path);
 	await synced;
 	await page.locator('[role=log] article').first().waitFor();
-	await page.waitForFunction(async () => {
+	// `waitForFunction` would take the promise for the answer.
+	await page.evaluate(async (enough) => {
 		const [kept] = await indexedDB.databases();
-		if (!kept?.name) return false;
-		const request = indexedDB.open(kept.name);
-		return new Promise<boolean>((resolve) => {
-			request.onsuccess = () => {
-				const count = request.result.transaction('messages').objectStore('messages').count();
-				count.onsuccess = () => {
-					request.result.close();
-					resolve(count.result > 300);
-				};
-			};
-		});
-	});
+		const request = indexedDB.open(kept?.name ?? '');
+		await new Promise((resolve) => (request.onsuccess = resolve));
+		const db = request.result;
+		const isEnough = () =>
+			new Promise<boolean>((resolve) => {
+				const count = db.transaction('messages').objectStore('messages').count();
+				count.onsuccess = () => resolve(count.result > enough);
+			});
+		while (!(await isEnough())) await new Promise(requestAnimationFrame);
+		db.close();
+	}, ENOUGH);
 	await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
 	const first = page.locator(`nav a[data-conversation-row]:not([href="${path}"])`).first();
 	const other = (await first.getAttribute('href')) ?? '';

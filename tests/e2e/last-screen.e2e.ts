@@ -56,6 +56,30 @@ async function beforeTheApp(page: Page, act: () => void = () => {}): Promise<() 
 	return () => page.evaluate(() => (window as unknown as { drawn: Drawn }).drawn);
 }
 
+/** The picture is kept; the database stays, nothing is in it, and this page writes no more. */
+async function forgetReplica({ page }: Screen): Promise<void> {
+	await page.evaluate(async () => {
+		// A page that has gone may write its picture after the next one has looked for it.
+		dispatchEvent(new Event('pagehide'));
+		const begin = Reflect.get<IDBDatabase, 'transaction'>(IDBDatabase.prototype, 'transaction');
+		IDBDatabase.prototype.transaction = () => {
+			throw new DOMException('No more.', 'InvalidStateError');
+		};
+		for (const { name } of await indexedDB.databases()) {
+			const request = indexedDB.open(name ?? '');
+			await new Promise<void>((resolve) => {
+				request.onsuccess = () => {
+					const db = request.result;
+					const transaction = begin.call(db, [...db.objectStoreNames], 'readwrite');
+					for (const store of db.objectStoreNames) transaction.objectStore(store).clear();
+					transaction.oncomplete = () => resolve(db.close());
+				};
+			});
+		}
+	});
+	await page.goto('about:blank');
+}
+
 const isUncovered = ({ page }: Screen) =>
 	page.locator(`#${SCREEN_ID}`).waitFor({ state: 'detached' });
 
@@ -85,6 +109,50 @@ describe('the last screen', () => {
 		const place = await ana.message('Line 30.').boundingBox();
 		expect(Math.abs((place?.y ?? 0) - top)).toBeLessThan(1);
 		expect(await ana.row(bruno.name).count()).toBe(1);
+	});
+
+	test('stays until the app has the messages too, wherever it has them from', async () => {
+		const [ana, bruno] = await pair(stage, 'Staying');
+		const { path } = ana;
+		await forgetReplica(ana);
+		let release = () => {};
+		const released = new Promise<void>((resolve) => (release = resolve));
+		await ana.page.route('**/trpc/messages.page**', async (route) => {
+			await released;
+			await route.continue();
+		});
+		await ana.page.addInitScript((id) => {
+			const shown: string[] = [];
+			Object.assign(window, { shown });
+			const look = () => {
+				const isDrawn = document.querySelector('#app [role=log]') !== null;
+				if (document.getElementById(id)) shown.push('picture');
+				else if (isDrawn) shown.push(`app ${document.querySelectorAll('#app article').length > 0}`);
+				requestAnimationFrame(look);
+			};
+			requestAnimationFrame(look);
+		}, SCREEN_ID);
+		const asked = ana.page.waitForRequest('**/trpc/messages.page**');
+		await ana.goto(path);
+		await asked;
+		// The app has the list, and has drawn it behind.
+		await ana.page.locator('#app nav li a', { hasText: bruno.name }).waitFor({ state: 'attached' });
+		const frames = () => ana.page.evaluate(() => (window as unknown as { shown: string[] }).shown);
+		const before = (await frames()).length;
+		await eventually(async () => (await frames()).length).toBeGreaterThan(before + 5);
+		expect(new Set(await frames())).toEqual(new Set(['picture']));
+		release();
+		await isUncovered(ana);
+		await ana.sees('Line 30.');
+		await eventually(async () => new Set(await frames())).toEqual(new Set(['picture', 'app true']));
+
+		// What is pressed does not wait.
+		await forgetReplica(ana);
+		await ana.page.unroute('**/trpc/messages.page**');
+		await ana.page.route('**/trpc/messages.page**', () => {});
+		await ana.goto(path);
+		await ana.page.locator(`#${SCREEN_ID} nav .me`).click();
+		await ana.page.getByRole('menuitem', { name: en.settings.signOut }).waitFor();
 	});
 
 	test('of another conversation lends its list', async () => {

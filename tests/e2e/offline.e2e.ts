@@ -52,6 +52,19 @@ function keptBodies({ page }: Screen): Promise<string[]> {
 	});
 }
 
+/** Enough to keep that it takes a while. */
+async function joinGroups({ sql }: Stage, { account }: Screen, count: number): Promise<void> {
+	await sql`
+		with made as (
+			insert into conversation (id, kind, name, version, last_seq, settled_seq, changed)
+			select gen_random_uuid(), 'group', 'Group ' || n, 1, 0, 0, 1
+			from generate_series(1, ${count}) n
+			returning id
+		)
+		insert into member (conversation_id, person_id, version, person_version)
+		select made.id, person.id, 1, 1 from made, person where username = ${account.username}`;
+}
+
 describe('without a network', () => {
 	const stage = useStage();
 
@@ -87,6 +100,27 @@ describe('without a network', () => {
 		await ana.sees('Meanwhile.');
 		await ana.page.getByText(en.connection.offline).waitFor({ state: 'detached' });
 		expect(await ana.said()).toEqual(['Before.', 'Meanwhile.', 'Written offline.']);
+	});
+
+	test('a first visit is enough, however short', async () => {
+		const [ana, bruno] = await stage.pair('Short');
+		await joinGroups(stage, ana, 300);
+		const visitor = await stage.visitor('Short visit');
+		visitor.expectErrors(BROKEN);
+		await visitor.goto('/sign-in');
+		await workerIsInCharge(visitor);
+		const { username: login, password } = ana.account;
+		await stage.api(visitor).accounts.signIn.mutate({ login, password });
+		const synced = visitor.page.waitForResponse('**/trpc/sync.since**');
+		await visitor.goto(ana.path);
+		await synced;
+		await visitor.page.close();
+		await visitor.context.setOffline(true);
+		const tab = await stage.anotherTab(visitor);
+		tab.expectErrors(BROKEN);
+		await tab.goto(ana.path);
+		await tab.row(bruno.name).waitFor();
+		await tab.sees('Before.');
 	});
 
 	test('a server that is down is no reason not to open', async () => {

@@ -181,7 +181,7 @@ export class Session {
 			if (document.visibilityState === 'visible') this.#stream.wake();
 			else this.memory.flush();
 		});
-		on(window, 'pagehide', () => this.memory.flush());
+		on(window, 'pagehide', () => this.memory.leave());
 		speakFor(this.viewer.id);
 		wipeScreens(this.viewer.id);
 		undo.push(onSignedOut(() => this.#end()));

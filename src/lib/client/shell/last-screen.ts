@@ -51,13 +51,40 @@ export function wipeScreens(except = ''): void {
 	}
 }
 
+/** All that the picture shows, the app shows too, wherever it has to come from. */
+export async function appIsThere(): Promise<void> {
+	await stylesAreThere();
+	await messagesAreThere();
+}
+
 /** The picture has only the rules that it needs; before the app is seen, all have to be there. */
-export async function stylesAreThere(): Promise<void> {
+async function stylesAreThere(): Promise<void> {
 	const styles = document.querySelector('link[data-styles]');
 	if (!styles) return;
 	await new Promise((settled) => {
 		styles.addEventListener('load', settled, { once: true });
 		styles.addEventListener('error', settled, { once: true });
+	});
+}
+
+/** Messages may have to come from the server. What is pressed in the picture does not wait for them. */
+async function messagesAreThere(): Promise<void> {
+	const app = document.getElementById('app');
+	const screen = document.getElementById(SCREEN_ID);
+	if (!app || !screen?.querySelector('[role=log]')) return;
+	const isWaitedFor = () =>
+		app.querySelector('[role=log][aria-busy=true]') !== null &&
+		screen.dataset['pressed'] === undefined &&
+		screen.dataset['sent'] === undefined;
+	if (!isWaitedFor()) return;
+	await new Promise<void>((settled) => {
+		const observer = new MutationObserver(() => {
+			if (isWaitedFor()) return;
+			observer.disconnect();
+			settled();
+		});
+		observer.observe(app, { subtree: true, childList: true, attributeFilter: ['aria-busy'] });
+		observer.observe(screen, { attributeFilter: ['data-pressed', 'data-sent'] });
 	});
 }
 

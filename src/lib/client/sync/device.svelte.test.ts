@@ -207,11 +207,102 @@ test('what a tab that is behind has written is not continued by one that is ahea
 	behind.close();
 });
 
+test('a page that goes writes within the call, and waits for nothing', async () => {
+	const server = new FakeServer(60);
+	const device = await open();
+	await device.load();
+	const first = withPage(bootstrap(server), server);
+	// Under way, and looking at what is there.
+	const saving = device.save(() => first);
+	server.edit(55);
+	server.post();
+	const replica = sync(first, server);
+	const get = vi.spyOn(IDBObjectStore.prototype, 'get');
+	const commit = vi.spyOn(IDBTransaction.prototype, 'commit');
+	const abort = vi.spyOn(IDBTransaction.prototype, 'abort');
+	device.leave(replica);
+	// What was under way would be waited for, and both be lost.
+	expect(abort).toHaveBeenCalledOnce();
+	expect(commit).toHaveBeenCalledOnce();
+	expect(get).not.toHaveBeenCalled();
+	await saving;
+	const opened = await DeviceReplica.opening(factory, VIEWER.id, ID);
+	expect(opened?.viewer).toEqual(VIEWER);
+	opened?.device.close();
+	expect((await kept()).conversations.get(ID)).toEqual({
+		...replica.conversations.get(ID),
+		forgotten: 62
+	});
+
+	// It was not gone after all.
+	server.post();
+	const later = sync(replica, server);
+	await device.save(() => later);
+	device.close();
+	expect((await kept()).conversations.get(ID)).toMatchObject({ version: 63, lastSeq: 62 });
+	expect((await kept()).personVersion).toBe(later.personVersion);
+});
+
+test('a page that goes does not continue what a tab that is behind has written', async () => {
+	const server = new FakeServer(20);
+	const [ahead, behind] = [await open(), await open()];
+	await ahead.load();
+	await behind.load();
+	let replica = withPage(bootstrap(server), server);
+	const early = replica;
+	server.edit(5);
+	replica = sync(replica, server);
+	await ahead.save(() => replica);
+	await behind.save(() => early);
+	server.post();
+	replica = sync(replica, server);
+	ahead.leave(replica);
+	const now = (await kept()).conversations.get(ID);
+	expect(now?.version).toBe(22);
+	expect(now?.messages.get(5)).toEqual(server.messages[4]);
+	ahead.close();
+	behind.close();
+});
+
+test('a page that goes leaves the version of the person to one that looks', async () => {
+	const device = await open();
+	await device.load();
+	const first = { ...bootstrap(new FakeServer(5)), personVersion: 3 };
+	await device.save(() => first);
+	const next = { ...first, personVersion: 4 };
+	device.leave(next);
+	expect((await kept()).personVersion).toBe(3);
+	await device.save(() => ({ ...next }));
+	expect((await kept()).personVersion).toBe(4);
+	device.close();
+});
+
+test('a page that goes leaves alone what it has only a part of', async () => {
+	const server = new FakeServer(120);
+	let replica = withPage(bootstrap(server), server);
+	const older = server.page({ conversationId: ID, before: 71, limit: 50 });
+	replica = withConversation(replica, mergePage(replica.conversations.get(ID)!, older, VIEWER.id));
+	await keep(replica);
+	server.post();
+	const early = await openedFrom(ID);
+	early.store.commit(sync(early.store.replica, server));
+	early.memory.leave();
+	expect((await kept()).conversations.get(ID)).toMatchObject({ version: 120 });
+	expect((await kept()).conversations.get(ID)?.messages.size).toBe(100);
+
+	await early.memory.recallOf(ID);
+	early.memory.leave();
+	expect((await kept()).conversations.get(ID)).toMatchObject({ version: 121 });
+	expect((await kept()).conversations.get(ID)?.messages.size).toBe(101);
+	early.memory.stop();
+});
+
 const step = fc.record({
 	tab: fc.nat(1),
 	kind: fc.oneof(
 		{ weight: 4, arbitrary: fc.constantFrom('post', 'edit', 'save', 'sync') },
 		{ weight: 3, arbitrary: fc.constantFrom('hear', 'save', 'page', 'sync and save') },
+		{ weight: 2, arbitrary: fc.constantFrom('leave', 'leave in the midst of saving') },
 		{ weight: 1, arbitrary: fc.constantFrom('page before', 'trim', 'far', 'reopen') }
 	),
 	at: fc.nat(15)
@@ -257,7 +348,12 @@ test('whatever tabs write in whatever order, what is kept is never out of date',
 					change(mergePage(state, page(2 + (at % server.messages.length)), VIEWER.id));
 				} else if (kind === 'trim') change(trimHard(state));
 				else if (kind === 'save') await tab.device.save(() => tab.replica);
-				else {
+				else if (kind === 'leave') tab.device.leave(tab.replica);
+				else if (kind === 'leave in the midst of saving') {
+					const saving = tab.device.save(() => tab.replica);
+					tab.device.leave(tab.replica);
+					await saving;
+				} else {
 					tab.device.close();
 					tabs[which] = await enter();
 				}

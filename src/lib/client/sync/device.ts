@@ -7,6 +7,10 @@
  * - its own last one, or the one it is about to write: what has changed since is added;
  * - a newer one: another tab knows more, and this one waits until it has caught up;
  * - anything else, or rows that were forgotten meanwhile: the conversation is written anew.
+ *
+ * A page that goes cannot look: it is gone before the answer, and the transaction with it. What it
+ * writes is asked for at once and committed at once, and so is true whatever lies there: whole
+ * conversations, anew.
  */
 import type { MemberView } from '#lib/shared/conversations.ts';
 import type { MessageView } from '#lib/shared/messages.ts';
@@ -24,6 +28,7 @@ const PATIENCE_MS = 1000;
 const STORES = ['person', 'people', 'conversations', 'members', 'messages'] as const;
 
 type StoreName = (typeof STORES)[number];
+type Stores = Record<StoreName, IDBObjectStore>;
 type Kept = Omit<ConversationState, 'members' | 'membersLoaded' | 'messages' | 'forgotten'>;
 interface KeptMembers {
 	conversationId: string;
@@ -60,6 +65,10 @@ export class DeviceReplica {
 	/** The replica of the last writing. */
 	#written: Replica | null = null;
 	#saving: Promise<void> | null = null;
+	/** Of the writing that is under way; null when it need not come to an end any more. */
+	#transaction: IDBTransaction | null = null;
+	/** Of these more is on the device than this tab has taken. */
+	readonly #partial = new Set<string>();
 	#closed = false;
 
 	private constructor(db: IDBDatabase, viewer: ViewerView, onLost: () => void) {
@@ -124,18 +133,23 @@ export class DeviceReplica {
 				)
 			)
 		};
+		for (const { conversation } of conversations) device.#partial.add(conversation.id);
 		return { viewer, replica: device.#saved, device };
 	}
 
 	/** Everything that was kept of one conversation; null when nothing is. */
 	async conversation(id: string): Promise<KeptConversation | null> {
 		if (this.#closed) return null;
-		const stores = storesOf(this.#db.transaction(STORES));
-		const [kept, members, messages] = await Promise.all([
+		const transaction = this.#db.transaction(STORES);
+		const stores = storesOf(transaction);
+		const asked = Promise.all([
 			answered(stores.conversations.get(id) as IDBRequest<Kept | undefined>),
 			answered(stores.members.get(id) as IDBRequest<KeptMembers | undefined>),
 			all<MessageView>(stores.messages, everyMessageOf(id))
 		]);
+		// What a page writes as it goes waits for what is open before it, and is lost with it.
+		transaction.commit();
+		const [kept, members, messages] = await asked;
 		if (!kept) return null;
 		return {
 			version: kept.version,
@@ -145,9 +159,10 @@ export class DeviceReplica {
 		};
 	}
 
-	/** What was kept has been taken into a conversation that was as it lies here. */
+	/** All that was kept of a conversation has been taken into it, perhaps as it lies here. */
 	took(before: ConversationState, after: ConversationState): void {
 		const { id } = after.conversation;
+		this.#partial.delete(id);
 		if (this.#saved.conversations.get(id) !== before) return;
 		this.#saved = {
 			...this.#saved,
@@ -165,10 +180,12 @@ export class DeviceReplica {
 		const isOpen = ({ messages }: ConversationState) => messages.size > 0;
 		const dispensable = latest.slice(WITH_MESSAGES_MAX).filter((state) => !isOpen(state));
 		if (!this.#closed && dispensable.length > 0) {
-			const messages = this.#db.transaction('messages', 'readwrite').objectStore('messages');
+			const transaction = this.#db.transaction('messages', 'readwrite');
+			const messages = transaction.objectStore('messages');
 			for (const { conversation } of dispensable) {
 				messages.delete(everyMessageOf(conversation.id));
 			}
+			transaction.commit();
 		}
 		return latest.slice(0, WITH_MESSAGES_MAX).map(({ conversation }) => conversation.id);
 	}
@@ -221,10 +238,32 @@ export class DeviceReplica {
 	async save(replica: () => Replica): Promise<void> {
 		if (this.#saving) return this.#saving.then(() => this.save(replica));
 		if (this.#closed || replica() === this.#written) return;
-		this.#saving = this.#write(replica())
-			.catch(() => this.#lose())
-			.finally(() => (this.#saving = null));
-		return this.#saving;
+		return this.#during(this.#write(replica()));
+	}
+
+	/**
+	 * Writes what has changed, in a page that may be gone in the next moment: within this call, or not
+	 * at all. What this tab has only a part of stays as it is on the device.
+	 */
+	leave(replica: Replica): void {
+		if (this.#closed || replica === this.#written) return;
+		const writing = this.#transaction;
+		this.#transaction = null;
+		// It would be waited for.
+		if (writing) abort(writing);
+		void this.#during(Promise.all([this.#saving, this.#writeUnseen(replica)]));
+	}
+
+	#during(writing: Promise<unknown>): Promise<void> {
+		const saving = writing
+			.then(
+				() => {},
+				() => this.#lose()
+			)
+			.finally(() => {
+				if (this.#saving === saving) this.#saving = null;
+			});
+		return (this.#saving = saving);
 	}
 
 	close(): void {
@@ -234,39 +273,76 @@ export class DeviceReplica {
 
 	async #write(replica: Replica): Promise<void> {
 		const before = this.#saved;
-		const transaction = this.#db.transaction(STORES, 'readwrite', { durability: 'relaxed' });
-		const done = finished(transaction);
-		const stores = storesOf(transaction);
+		const { transaction, done, stores } = this.#begin();
+		this.#transaction = transaction;
 		const saved = new Map(before.conversations);
 		// Nothing is awaited but requests of this transaction, which keep it open.
 		try {
-			for (const id of before.conversations.keys()) {
-				if (replica.conversations.has(id)) continue;
+			const changed = changedIn(replica, before);
+			const there = await Promise.all(
+				changed.map(({ conversation }) =>
+					answered(stores.conversations.get(conversation.id) as IDBRequest<Kept | undefined>)
+				)
+			);
+			for (const id of leftIn(replica, before)) {
 				forgetConversation(stores, id);
 				saved.delete(id);
 			}
-			for (const [id, state] of replica.conversations) {
+			for (const [index, state] of changed.entries()) {
+				const { id } = state.conversation;
 				const last = before.conversations.get(id);
-				if (last === state) continue;
-				const request = stores.conversations.get(id) as IDBRequest<Kept | undefined>;
-				const there = await answered(request);
-				if (writeConversation(stores, state, last, there?.version)) saved.set(id, state);
+				if (writeConversation(stores, state, last, there[index]?.version)) saved.set(id, state);
 			}
-			for (const [id, person] of replica.people) {
-				if (before.people.get(id) !== person) stores.people.put(person);
+			writePeople(stores, replica, before);
+			if (replica.personVersion !== before.personVersion || !this.#written) {
+				this.#writePerson(stores, replica);
 			}
-			const { viewerId, personVersion } = replica;
-			if (personVersion !== before.personVersion || !this.#written) {
-				const person: KeptPerson = { viewerId, personVersion, viewer: this.#viewer };
-				stores.person.put(person);
-			}
+			transaction.commit();
+			await done;
 		} catch (error) {
 			done.catch(() => {});
+			// Given up for the writing of a page that goes.
+			if (this.#transaction !== transaction) return;
+			abort(transaction);
 			throw error;
 		}
-		await done;
+		this.#transaction = null;
 		this.#saved = { ...replica, conversations: saved };
 		this.#written = replica;
+	}
+
+	async #writeUnseen(replica: Replica): Promise<void> {
+		const before = this.#saved;
+		const { transaction, done, stores } = this.#begin();
+		const saved = new Map(before.conversations);
+		for (const id of leftIn(replica, before)) {
+			forgetConversation(stores, id);
+			saved.delete(id);
+		}
+		for (const state of changedIn(replica, before)) {
+			const { id } = state.conversation;
+			if (this.#partial.has(id)) continue;
+			writeConversation(stores, state, undefined, undefined);
+			saved.set(id, state);
+		}
+		writePeople(stores, replica, before);
+		// Of what was left as it is, the version that lies there goes on to be true.
+		const isFirst = before.personVersion < 0;
+		if (isFirst) this.#writePerson(stores, replica);
+		transaction.commit();
+		await done;
+		const { personVersion } = isFirst ? replica : before;
+		this.#saved = { ...replica, conversations: saved, personVersion };
+	}
+
+	#begin() {
+		const transaction = this.#db.transaction(STORES, 'readwrite', { durability: 'relaxed' });
+		return { transaction, done: finished(transaction), stores: storesOf(transaction) };
+	}
+
+	#writePerson(stores: Stores, { viewerId, personVersion }: Replica): void {
+		const person: KeptPerson = { viewerId, personVersion, viewer: this.#viewer };
+		stores.person.put(person);
 	}
 
 	/** Full, or taken away: what is there stays true, and is what the next visit begins with. */
@@ -308,9 +384,25 @@ export function browserDevice(): IDBFactory | null {
 	}
 }
 
+function changedIn(replica: Replica, before: Replica): ConversationState[] {
+	return [...replica.conversations.values()].filter(
+		(state) => before.conversations.get(state.conversation.id) !== state
+	);
+}
+
+function leftIn(replica: Replica, before: Replica): string[] {
+	return [...before.conversations.keys()].filter((id) => !replica.conversations.has(id));
+}
+
+function writePeople(stores: Stores, { people }: Replica, before: Replica): void {
+	for (const [id, person] of people) {
+		if (before.people.get(id) !== person) stores.people.put(person);
+	}
+}
+
 /** False when another tab has kept more, and this one has to catch up first. */
 function writeConversation(
-	stores: Record<StoreName, IDBObjectStore>,
+	stores: Stores,
 	state: ConversationState,
 	last: ConversationState | undefined,
 	there: number | undefined
@@ -337,7 +429,7 @@ function writeConversation(
 	return true;
 }
 
-function forgetConversation(stores: Record<StoreName, IDBObjectStore>, id: string): void {
+function forgetConversation(stores: Stores, id: string): void {
 	stores.conversations.delete(id);
 	stores.members.delete(id);
 	stores.messages.delete(everyMessageOf(id));
@@ -363,10 +455,7 @@ const everyMessageOf = (conversationId: string): IDBKeyRange =>
 	IDBKeyRange.bound([conversationId], [conversationId, []]);
 
 /** What a page opens with, as `openingSpan` has it. */
-async function windowOf(
-	{ conversations, messages }: Record<StoreName, IDBObjectStore>,
-	id: string
-): Promise<MessageView[]> {
+async function windowOf({ conversations, messages }: Stores, id: string): Promise<MessageView[]> {
 	const kept = await answered(conversations.get(id) as IDBRequest<Kept | undefined>);
 	if (!kept) return [];
 	const { from, to } = openingSpan(kept);
@@ -423,7 +512,7 @@ async function openDatabase(
 	}
 }
 
-const storesOf = (transaction: IDBTransaction): Record<StoreName, IDBObjectStore> => ({
+const storesOf = (transaction: IDBTransaction): Stores => ({
 	person: transaction.objectStore('person'),
 	people: transaction.objectStore('people'),
 	conversations: transaction.objectStore('conversations'),
@@ -439,6 +528,14 @@ function answered<Result>(request: IDBRequest<Result>): Promise<Result> {
 		request.onsuccess = () => resolve(request.result);
 		request.onerror = () => reject(request.error ?? new Error('IndexedDB failed.'));
 	});
+}
+
+function abort(transaction: IDBTransaction): void {
+	try {
+		transaction.abort();
+	} catch {
+		// It is through already.
+	}
 }
 
 function finished(transaction: IDBTransaction): Promise<void> {

@@ -106,7 +106,14 @@ export class Memory {
 		void wipeDevice(this.#factory, this.#viewer.id);
 	}
 
-	/** Writes at once what is still to be written: the page may be about to go. */
+	/** Writes what is still to be written, in a page that goes and may not come back. */
+	leave(): void {
+		clearTimeout(this.#timer);
+		this.#timer = undefined;
+		this.#device?.leave(this.#store.replica);
+	}
+
+	/** Writes at once what is still to be written: nobody may look any more. */
 	flush(): void {
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
