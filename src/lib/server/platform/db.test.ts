@@ -1,3 +1,4 @@
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freshDatabase, type FreshDatabase } from '../../../../tests/setup/database.ts';
@@ -109,6 +110,34 @@ test.each([
 		expect(row).toEqual({ n: time });
 	}
 	await Promise.all([pool.close(), other.close()]);
+});
+
+test('a connection that dies while the driver asks for types of its own ends nothing else', async () => {
+	let toCut = 2;
+	const door = createServer((socket) => {
+		const { hostname, port } = new URL(fresh.url);
+		const server = connect(Number(port), hostname);
+		const end = () => {
+			socket.resetAndDestroy();
+			server.destroy();
+		};
+		socket.on('error', end);
+		server.on('error', end);
+		server.pipe(socket);
+		socket.on('data', (data) => {
+			if (data.includes('typcategory') && toCut-- > 0) end();
+			else server.write(data);
+		});
+	});
+	await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve));
+	const url = new URL(fresh.url);
+	url.host = `127.0.0.1:${(door.address() as AddressInfo).port}`;
+	const away = openDatabase(url.href, 1);
+	await expect(away.sql`select 1 as fine`).rejects.toThrow();
+	await expect(away.sql`select 1 as fine`).rejects.toThrow();
+	await expect(away.sql`select ${[1, 2]}::int[] as fine`).resolves.toEqual([{ fine: [1, 2] }]);
+	await away.close();
+	door.close();
 });
 
 test('all connections of a pool can die, and the pool goes on', async () => {
