@@ -168,10 +168,14 @@ describe('several tabs', () => {
 		const [ana, bruno] = await stage.pair('Tabs');
 		const { path, conversationId } = ana;
 		const [second, third] = [await stage.anotherTab(ana), await stage.anotherTab(ana)];
-		for (const tab of [second, third]) {
+		for (const [index, tab] of [second, third].entries()) {
 			tab.expectErrors(BROKEN);
 			await tab.goto(path);
 			await tab.sees('Before.');
+			// Who waits first leads first.
+			const waiting = () =>
+				tab.page.evaluate(async () => (await navigator.locks.query()).pending?.length);
+			await eventually(waiting).toBe(index + 1);
 		}
 		await bruno.goto('about:blank');
 		await eventually(() => stage.network.streams.open).toBe(1);

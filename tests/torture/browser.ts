@@ -156,6 +156,12 @@ export class Page {
 			for (const end of ['complete', 'abort']) {
 				transaction.addEventListener(end, () => this.#writing.delete(transaction));
 			}
+			// A browser goes on with what a page has asked it to commit.
+			const commit = transaction.commit.bind(transaction);
+			transaction.commit = () => {
+				this.#writing.delete(transaction);
+				commit();
+			};
 			return transaction;
 		};
 	}
