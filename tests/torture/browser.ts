@@ -122,7 +122,13 @@ export class Page {
 		this.#aborter.abort();
 		for (const source of this.sources) source.close();
 		for (const channel of this.browser.channels) if (channel.page === this) channel.close();
-		for (const transaction of this.#writing) transaction.abort();
+		for (const transaction of this.#writing) {
+			try {
+				transaction.abort();
+			} catch {
+				// It has ended already, and its event is on its way.
+			}
+		}
 		for (const database of this.#open) database.close();
 		this.browser.locks.crash(this);
 	}
