@@ -1,14 +1,15 @@
 import { uuidv7 } from 'uuidv7';
-import type { Browser, BrowserContext, Page } from 'playwright';
 import { Problem } from '../scripts/lib/problem.ts';
 import { findChromium } from '../scripts/lib/chromium.ts';
-import { launchBrowser } from '../tests/setup/browser.ts';
 import { startServer } from '../tests/setup/server.ts';
 import { withDatabase } from './lib/house.ts';
 import { distribution, type Measurement } from './lib/measurement.ts';
+import { BareBrowser, type Tab, type Visitor } from './lib/tab.ts';
 import { fill } from './open.ts';
 
 const RUNS = 10;
+/** Of what is promised. */
+const LATER_VISITS = 20;
 const CPU_SLOWDOWN = 4;
 /** As many as the window has room for. */
 const ROWS = 10;
@@ -16,6 +17,8 @@ const TARGET_MS = 300;
 /** What is shown may be older than that for as long, once online. */
 const BEHIND_MS = 1000;
 const SETTLE_MS = 700;
+/** Nothing is asked of a page for so long, while it opens. */
+const QUIET_MS = 2000;
 /** Messages on the device after which the first visit may end. */
 const ENOUGH = 300;
 
@@ -23,14 +26,13 @@ const ENOUGH = 300;
  * From the beginning of a navigation (or the click on a row of the list) to the frame that shows the
  * list (as far as the window shows it) and the last messages of a conversation, in Chromium at a
  * quarter of this machine's speed. Cold is a browser that was never here; warm has visited before and
- * kept what it saw. It needs the
- * build (`pnpm build`).
+ * kept what it saw. It needs the build (`pnpm build`).
  */
 export async function measureOpeningInBrowser(): Promise<Measurement[]> {
 	if (!findChromium()) throw new Problem('This benchmark needs a Chromium.');
 	return withDatabase(async (databaseUrl) => {
 		const server = await startServer({ databaseUrl });
-		const browser = await launchBrowser();
+		const browser = await BareBrowser.launch();
 		try {
 			return await measure(browser, server.url, databaseUrl);
 		} finally {
@@ -40,26 +42,24 @@ export async function measureOpeningInBrowser(): Promise<Measurement[]> {
 	});
 }
 
-async function measure(browser: Browser, url: string, databaseUrl: string): Promise<Measurement[]> {
-	const visited = await browser.newContext({ baseURL: url });
-	const signedUp = await visited.request.post('/trpc/accounts.signUp', {
-		headers: { origin: url },
-		data: {
-			name: 'Viewer',
-			username: 'viewer',
-			email: 'viewer@example.org',
-			password: 'a long one'
-		}
+async function measure(
+	browser: BareBrowser,
+	url: string,
+	databaseUrl: string
+): Promise<Measurement[]> {
+	const cookies = new Map<string, string>();
+	const viewer = await call<{ id: string }>(url, cookies, 'accounts.signUp', {
+		name: 'Viewer',
+		username: 'viewer',
+		email: 'viewer@example.org',
+		password: 'a long one'
 	});
-	const { result } = (await signedUp.json()) as { result: { data: { id: string } } };
-	const { conversationId } = await fill(databaseUrl, result.data.id);
+	const { conversationId } = await fill(databaseUrl, viewer.id);
 	// Whoever opens the app again was last where they wrote last.
-	await visited.request.post('/trpc/messages.send', {
-		headers: { origin: url },
-		data: { id: uuidv7(), conversationId, body: 'What was said last.' }
-	});
+	const body = 'What was said last.';
+	await call(url, cookies, 'messages.send', { id: uuidv7(), conversationId, body });
 	const path = `/c/${conversationId}`;
-	const storageState = await visited.storageState();
+	const visited = await browser.visitor(url, cookies);
 	const other = await visitAndKeep(visited, path);
 
 	const cold: Opening[] = [];
@@ -67,11 +67,11 @@ async function measure(browser: Browser, url: string, databaseUrl: string): Prom
 	const elsewhere: Opening[] = [];
 	const click: number[] = [];
 	for (let run = 0; run < RUNS; run++) {
-		const fresh = await browser.newContext({ baseURL: url, storageState });
+		const fresh = await browser.visitor(url, cookies);
 		cold.push(await open(fresh, path));
-		await fresh.close();
+		await fresh.leave();
 		// Where one was last, which is `path` again after a visit to it.
-		warm.push(await open(visited, path));
+		for (let i = 0; i < LATER_VISITS / RUNS; i++) warm.push(await open(visited, path));
 		elsewhere.push(await open(visited, other));
 		click.push(await timeOfClick(visited, other, path));
 	}
@@ -92,34 +92,42 @@ async function measure(browser: Browser, url: string, databaseUrl: string): Prom
 	];
 }
 
+/** Keeps the cookies that come with the answer. */
+async function call<T>(
+	url: string,
+	cookies: Map<string, string>,
+	procedure: string,
+	input: object
+): Promise<T> {
+	const answer = await fetch(`${url}/trpc/${procedure}`, {
+		method: 'POST',
+		headers: {
+			origin: url,
+			'content-type': 'application/json',
+			cookie: [...cookies].map((pair) => pair.join('=')).join('; ')
+		},
+		body: JSON.stringify(input)
+	});
+	if (!answer.ok) throw new Error(`${procedure} was answered by ${answer.status}.`);
+	for (const cookie of answer.headers.getSetCookie()) {
+		const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
+		cookies.set(name, value);
+	}
+	const { result } = (await answer.json()) as { result: { data: T } };
+	return result.data;
+}
+
 /**
  * Long enough that everything is written to the device, and the service worker is there. Returns the
  * address of another conversation of which the newest page is kept.
  */
-async function visitAndKeep(context: BrowserContext, path: string): Promise<string> {
-	const page = await context.newPage();
-	const synced = page.waitForResponse('**/trpc/sync.since**');
-	await page.goto(path);
-	await synced;
-	await page.locator('[role=log] article').first().waitFor();
-	// `waitForFunction` would take the promise for the answer.
-	await page.evaluate(async (enough) => {
-		const [kept] = await indexedDB.databases();
-		const request = indexedDB.open(kept?.name ?? '');
-		await new Promise((resolve) => (request.onsuccess = resolve));
-		const db = request.result;
-		const isEnough = () =>
-			new Promise<boolean>((resolve) => {
-				const count = db.transaction('messages').objectStore('messages').count();
-				count.onsuccess = () => resolve(count.result > enough);
-			});
-		while (!(await isEnough())) await new Promise(requestAnimationFrame);
-		db.close();
-	}, ENOUGH);
-	await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
-	const first = page.locator(`nav a[data-conversation-row]:not([href="${path}"])`).first();
-	const other = (await first.getAttribute('href')) ?? '';
-	await page.close();
+async function visitAndKeep(visitor: Visitor, path: string): Promise<string> {
+	const tab = await visitor.tab(inPage(watch, ROWS));
+	await tab.navigate(path);
+	await openingIn(tab, path);
+	await tab.evaluate(inPage(keptMessages, ENOUGH));
+	const other = await tab.evaluate<string>(inPage(anotherRow, path));
+	await tab.close();
 	return other;
 }
 
@@ -129,7 +137,7 @@ interface Opening {
 	shown: number;
 	/** The app itself shows them, no picture of it. */
 	usable: number;
-	/** The answer of the first sync has been taken in. */
+	/** What the first sync answered has been drawn. */
 	current: number;
 	/** From the moment in which the stream is there, and the sync is asked for, until `current`. */
 	behind: number;
@@ -140,87 +148,131 @@ const usableAfter = (openings: Opening[]) => openings.map(({ usable }) => usable
 const behindFor = (openings: Opening[]) => openings.map(({ behind }) => behind);
 const currentAfter = (openings: Opening[]) => openings.map(({ current }) => current);
 
-async function open(context: BrowserContext, path: string): Promise<Opening> {
-	const page = await slowPage(context);
-	const synced = page.waitForResponse('**/trpc/sync.since**');
-	await page.goto(path, { waitUntil: 'commit' });
-	await (await synced).finished();
-	const [asked, answered] = await page.evaluate(
-		() =>
-			new Promise<[number, number]>((done) =>
-				setTimeout(() => {
-					const calls = performance.getEntriesByType('resource');
-					const sync = calls.find(({ name }) => name.includes('/trpc/sync.since'));
-					done([sync?.startTime ?? NaN, performance.now()]);
-				})
-			)
-	);
-	const times = await shownOn(page, path);
-	const current = Math.max(answered, times.usable);
-	await page.close();
-	return { ...times, current, behind: current - asked };
+async function open(visitor: Visitor, path: string): Promise<Opening> {
+	const tab = await slowTab(visitor);
+	await tab.navigate(path);
+	const opening = await openingIn(tab, path);
+	await tab.close();
+	return opening;
 }
 
-async function timeOfClick(context: BrowserContext, from: string, to: string): Promise<number> {
-	const page = await slowPage(context);
-	const synced = page.waitForResponse('**/trpc/sync.since**');
-	await page.goto(from);
-	await synced;
-	await shownOn(page, from);
-	await page.locator(`#app nav a[href="${to}"]`).waitFor();
-	const began = await page.evaluate(
-		(href) =>
-			new Promise<number>((resolve) => {
-				document.addEventListener('click', () => resolve(performance.now()), {
-					capture: true,
-					once: true
-				});
-				document.querySelector<HTMLElement>(`#app nav a[href="${href}"]`)?.click();
-			}),
-		to
-	);
-	const { usable } = await shownOn(page, to);
-	await page.close();
+async function timeOfClick(visitor: Visitor, from: string, to: string): Promise<number> {
+	const tab = await slowTab(visitor);
+	await tab.navigate(from);
+	await openingIn(tab, from);
+	const began = await tab.evaluate<number>(inPage(clickOnRow, to));
+	const { usable } = await openingIn(tab, to);
+	await tab.close();
 	return usable - began;
 }
 
-type Times = Pick<Opening, 'shown' | 'usable'>;
+/** An empty page that will watch itself. */
+async function slowTab(visitor: Visitor): Promise<Tab> {
+	const tab = await visitor.tab(inPage(watch, ROWS));
+	// A new window has work of its own at first.
+	await sleep(SETTLE_MS);
+	await tab.slowDown(CPU_SLOWDOWN);
+	return tab;
+}
 
-/** An empty page that watches itself, without help from outside while it is measured. */
-async function slowPage(context: BrowserContext): Promise<Page> {
-	const page = await context.newPage();
-	const devtools = await context.newCDPSession(page);
-	await page.addInitScript((ROWS) => {
-		const seen: Record<string, Partial<Times>> = {};
-		Object.assign(window, { seen });
-		const isThere = (within: string) =>
-			document.querySelectorAll(`${within} nav [data-conversation-row]`).length >= ROWS &&
-			document.querySelector(`${within} [role=log] article`) !== null;
-		const look = () => {
-			const times = (seen[location.pathname] ??= {});
-			const shown = times.shown === undefined && isThere('body');
-			const usable = times.usable === undefined && isThere('#app');
+async function openingIn(tab: Tab, path: string): Promise<Opening> {
+	await sleep(QUIET_MS);
+	const { shown, usable, asked, synced } = await tab.evaluate<Seen>(inPage(seenAt, path));
+	const current = Math.max(synced, usable);
+	return { shown, usable, current, behind: current - asked };
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A call as text, for a page: so the function may refer to nothing outside of itself. */
+const inPage = <A extends string | number>(work: (argument: A) => unknown, argument: A): string =>
+	`(${work.toString()})(${JSON.stringify(argument)})`;
+
+/** What a page notes of a conversation's screen, in milliseconds since its navigation. */
+interface Seen {
+	shown: number;
+	usable: number;
+	/** When the first sync was asked for, and when what it answered had been drawn. */
+	asked: number;
+	synced: number;
+}
+
+/** Runs in the page, before all else. */
+function watch(rows: number): void {
+	const seen: Record<string, Partial<Seen>> = {};
+	const sync: Partial<Pick<Seen, 'asked' | 'synced'>> = {};
+	Object.assign(window, { seen, sync });
+	const isThere = (within: string) =>
+		document.querySelectorAll(`${within} nav [data-conversation-row]`).length >= rows &&
+		document.querySelector(`${within} [role=log] article`) !== null;
+	const look = () => {
+		const times = (seen[location.pathname] ??= {});
+		const shown = times.shown === undefined && isThere('body');
+		const usable = times.usable === undefined && isThere('#app');
+		if (shown || usable) {
 			// What comes after is out with the frame.
 			setTimeout(() => {
 				const now = performance.now();
 				if (shown) times.shown = now;
 				if (usable) times.usable = now;
 			});
-			requestAnimationFrame(look);
-		};
+		}
 		requestAnimationFrame(look);
-	}, ROWS);
-	// A new window has work of its own at first.
-	await page.waitForTimeout(SETTLE_MS);
-	await devtools.send('Emulation.setCPUThrottlingRate', { rate: CPU_SLOWDOWN });
-	return page;
+	};
+	requestAnimationFrame(look);
+	const observer = new PerformanceObserver((list) => {
+		const first = list.getEntries().find(({ name }) => name.includes('/trpc/sync.since'));
+		if (!first) return;
+		observer.disconnect();
+		sync.asked = first.startTime;
+		requestAnimationFrame(() => setTimeout(() => (sync.synced = performance.now())));
+	});
+	observer.observe({ type: 'resource', buffered: true });
 }
 
-/** Milliseconds since the navigation at which the frames with the list and the messages were out. */
-async function shownOn(page: Page, path: string): Promise<Times> {
-	const handle = await page.waitForFunction((path) => {
-		const times = (window as unknown as { seen: Record<string, Partial<Times>> }).seen[path];
-		return times?.usable !== undefined && times;
-	}, path);
-	return (await handle.jsonValue()) as Times;
+/** Runs in the page. */
+function seenAt(path: string): Promise<Partial<Seen>> {
+	type Watched = Window & {
+		seen?: Record<string, Partial<Seen> | undefined>;
+		sync?: Partial<Seen>;
+	};
+	return new Promise((resolve) => {
+		const look = () => {
+			const { seen, sync } = window as Watched;
+			const times = seen?.[path];
+			if (times?.usable !== undefined && sync?.synced !== undefined) resolve({ ...times, ...sync });
+			else setTimeout(look, 20);
+		};
+		look();
+	});
+}
+
+/** Runs in the page: waits for so many messages on the device, and for the worker. */
+async function keptMessages(enough: number): Promise<void> {
+	const [kept] = await indexedDB.databases();
+	const request = indexedDB.open(kept?.name ?? '');
+	await new Promise((resolve) => (request.onsuccess = resolve));
+	const db = request.result;
+	const count = () =>
+		new Promise<number>((resolve) => {
+			const counting = db.transaction('messages').objectStore('messages').count();
+			counting.onsuccess = () => resolve(counting.result);
+		});
+	while ((await count()) <= enough) await new Promise(requestAnimationFrame);
+	db.close();
+	while (!navigator.serviceWorker.controller) await new Promise(requestAnimationFrame);
+}
+
+/** Runs in the page. */
+function anotherRow(path: string): string | null | undefined {
+	return document
+		.querySelector(`#app nav a[data-conversation-row]:not([href="${path}"])`)
+		?.getAttribute('href');
+}
+
+/** Runs in the page; returns when, in milliseconds since the navigation. */
+function clickOnRow(path: string): number {
+	const began = performance.now();
+	document.querySelector<HTMLElement>(`#app nav a[href="${path}"]`)?.click();
+	return began;
 }

@@ -2,10 +2,10 @@ import { chromium, type Browser } from 'playwright';
 import { findChromium } from '../../scripts/lib/chromium.ts';
 
 /** A headless Chromium that talks to nobody but us. Close it at the end of the file. */
-export async function launchBrowser(): Promise<Browser> {
+export async function launchBrowser(more: string[] = []): Promise<Browser> {
 	const executablePath = findChromium();
 	if (!executablePath) throw new Error('No Chromium: “pnpm test” finds or installs one.');
-	return chromium.launch({ executablePath, args: chromiumArguments() });
+	return chromium.launch({ executablePath, args: [...chromiumArguments(), ...more] });
 }
 
 function chromiumArguments(): string[] {
