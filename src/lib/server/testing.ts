@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { uuidv7 } from 'uuidv7';
+import { expect } from 'vitest';
 import { freshDatabase } from '../../../tests/setup/database.ts';
 import { readEnv, type Env } from '#env';
 import type { PersonView } from '#lib/shared/accounts.ts';
@@ -202,4 +203,16 @@ export function overheard(sql: Sql, hear: (statement: string) => void): Sql {
 			return Reflect.apply(target, self, parts) as unknown;
 		}
 	});
+}
+
+/** Resolves when somebody waits for a lock in this test's database. */
+export async function lockIsAwaited(sql: Sql): Promise<void> {
+	await expect
+		.poll(async () => {
+			const [row] = await sql<{ n: number }[]>`
+				select count(*)::int as n from pg_stat_activity
+				where datname = current_database() and wait_event_type = 'Lock'`;
+			return row?.n;
+		})
+		.toBe(1);
 }

@@ -1,7 +1,14 @@
 import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ConversationDelta } from '#lib/shared/events.ts';
-import { openStream, somebody, testApp, type TestApp, type TestPerson } from '../testing.ts';
+import {
+	lockIsAwaited,
+	openStream,
+	somebody,
+	testApp,
+	type TestApp,
+	type TestPerson
+} from '../testing.ts';
 
 let app: TestApp;
 let ana: TestPerson;
@@ -215,5 +222,23 @@ describe('read positions', () => {
 		const answer = await ben.call.sync.since({ conversations: { [conversationId]: 6 } });
 		expect(answer.readSeqs[conversationId]).toBe(3);
 		expect(theirs.heard.map(({ type }) => type)).toEqual(['stream.opened']);
+	});
+
+	test('are not taken from who is removed meanwhile', async () => {
+		const conversationId = await group(ben);
+		await ana.call.messages.send({ id: uuidv7(), conversationId, body: 'one' });
+		const { sql } = app.services.db;
+		const marked = await sql.begin(async (tx) => {
+			await tx`
+				update member set left_at = now()
+				where conversation_id = ${conversationId} and person_id = ${ben.id}`;
+			const settled = Promise.allSettled([
+				ben.call.conversations.markRead({ conversationId, seq: 2 })
+			]);
+			await lockIsAwaited(sql);
+			return { settled };
+		});
+		const [outcome] = await marked.settled;
+		expect(outcome).toMatchObject({ status: 'rejected', reason: { message: 'not_found' } });
 	});
 });

@@ -242,10 +242,12 @@ export async function markRead(
 				from member m join conversation c on c.id = m.conversation_id
 				where m.conversation_id = ${conversationId} and m.person_id = ${viewerId}
 					and m.left_at is null
+				-- Who is removed while this waits is no member.
+				for no key update of m
 			), moved as (
 				update member m set read_seq = mine.seq from mine
 				where m.conversation_id = mine.conversation_id and m.person_id = ${viewerId}
-					and m.left_at is null and m.read_seq < mine.seq
+					and m.read_seq < mine.seq
 				returning m.read_seq
 			)
 			select coalesce(moved.read_seq, mine.read_seq) as read_seq, moved.read_seq is not null as moved

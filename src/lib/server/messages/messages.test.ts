@@ -4,6 +4,7 @@ import { BODY_MAX } from '#lib/shared/messages.ts';
 import { MessageWriter } from './messages.ts';
 import type { Listen } from '../realtime/realtime.ts';
 import {
+	lockIsAwaited,
 	callerFor,
 	openStream,
 	somebody,
@@ -209,15 +210,7 @@ describe('sending', () => {
 				where conversation_id = ${id} and person_id = ${ben.id}`;
 				const sends = how.startsWith('alone') ? ['a'] : ['a', 'b'];
 				const sent = Promise.allSettled(app.services.writer.sendAll(sends.map(message), ben.id));
-				// Until it waits for the lock.
-				await expect
-					.poll(async () => {
-						const [row] = await sql<{ n: number }[]>`
-						select count(*)::int as n from pg_stat_activity
-						where datname = current_database() and wait_event_type = 'Lock'`;
-						return row?.n;
-					})
-					.toBe(1);
+				await lockIsAwaited(sql);
 				return { settled: sent };
 			});
 			for (const outcome of await sent.settled) {
