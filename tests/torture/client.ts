@@ -64,6 +64,10 @@ export class Client extends Device {
 		return this.sent.some((one) => one.id === id && one.message === null);
 	}
 
+	override hasPlace(id: string): boolean {
+		return !this.isGivenUp(id);
+	}
+
 	override shownFrom({ conversation }: ConversationState): number {
 		return (this.knownFrom.get(conversation.id) ?? 0) + 1;
 	}

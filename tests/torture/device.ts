@@ -157,10 +157,12 @@ export abstract class Device {
 	abstract settle(): Promise<void>;
 	/** Whether the person knows that this message, written here, was not sent. */
 	abstract isGivenUp(id: string): boolean;
-	/** Whether the order of writing says where this message has to be. */
-	hasPlace(_id: string): boolean {
-		return true;
-	}
+	/**
+	 * Whether the order of writing says where this message has to be. Not of one that was ever refused
+	 * for good: those after it went on without it, and a try of it that was still under way, in a
+	 * process that stood still, may find its sender let in meanwhile.
+	 */
+	abstract hasPlace(id: string): boolean;
 
 	/** The place from which on this device has to show every message. */
 	abstract shownFrom(state: ConversationState): number;

@@ -31,6 +31,15 @@ const TUNNEL = 0.01;
 const TIDY = 0.01;
 const TUNNEL_MAX_MS = 6000;
 const CLOSED_MAX_MS = 3000;
+/** Refusals after which an outbox tries again by itself. */
+const DELAYS = new Set([
+	'network',
+	'internal',
+	'server_busy',
+	'sending_too_fast',
+	'too_many_attempts',
+	'not_signed_in'
+]);
 
 export type Way =
 	/** Streams, as most. */
@@ -45,8 +54,8 @@ interface Profile extends Jar {
 	browser: Browser;
 	tried: Set<string>;
 	discarded: Set<string>;
-	/** Given another day, and so another place: their order says nothing any more. */
-	retried: Set<string>;
+	/** Refused for good at some time: their order says nothing any more. */
+	refused: Set<string>;
 }
 
 export class Tab extends Device {
@@ -69,7 +78,7 @@ export class Tab extends Device {
 			browser: new Browser(),
 			tried: new Set(),
 			discarded: new Set(),
-			retried: new Set()
+			refused: new Set()
 		}
 	) {
 		super(world, name, random, profile);
@@ -116,7 +125,7 @@ export class Tab extends Device {
 	}
 
 	override hasPlace(id: string): boolean {
-		return !this.#profile.retried.has(id);
+		return !this.#profile.refused.has(id);
 	}
 
 	override shownFrom({ conversation, lastSeq }: ConversationState): number {
@@ -275,7 +284,6 @@ export class Tab extends Device {
 	#tidy(): void {
 		for (const { id } of this.#outgoing('failed')) {
 			if (this.random.chance(0.3)) {
-				this.#profile.retried.add(id);
 				this.#with(({ outbox }) => outbox.retry(id));
 			} else {
 				this.#profile.discarded.add(id);
@@ -372,7 +380,8 @@ export class Tab extends Device {
 						},
 						error: (error) => {
 							if (page.gone) return;
-							this.refused(error);
+							const { reason } = this.refused(error);
+							if (op.path === 'messages.send') this.#noteRefusal(op.input as SendInput, reason);
 							observer.error(error);
 						},
 						complete: () => page.gone || observer.complete()
@@ -423,8 +432,10 @@ export class Tab extends Device {
 			case 'messages.sendMany':
 				(data as SendOutcome[]).forEach((outcome, place) => {
 					const sent = (input as SendInput[])[place];
-					if ('error' in outcome) this.countRefusal(outcome.error.reason);
-					else if (sent) this.acknowledged(sent, outcome.delta);
+					if (!sent) return;
+					if ('delta' in outcome) return this.acknowledged(sent, outcome.delta);
+					this.countRefusal(outcome.error.reason);
+					this.#noteRefusal(sent, outcome.error.reason);
 				});
 				return;
 			case 'sync.since':
@@ -455,6 +466,10 @@ export class Tab extends Device {
 			default:
 				this.complaints.push(`was answered ${path}, of which the torture knows nothing`);
 		}
+	}
+
+	#noteRefusal({ id }: SendInput, reason: string): void {
+		if (!DELAYS.has(reason)) this.#profile.refused.add(id);
 	}
 
 	#isSynced(answer: SyncAnswer): void {
