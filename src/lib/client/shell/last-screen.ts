@@ -57,14 +57,14 @@ export async function appIsThere(): Promise<void> {
 	await messagesAreThere();
 }
 
-/** The picture has only the rules that it needs; before the app is seen, all have to be there. */
+/**
+ * The picture has only the rules that it needs; before the app is seen, all have to be there. If they
+ * do not come, the page goes (shared/mend-frame.ts).
+ */
 async function stylesAreThere(): Promise<void> {
 	const styles = document.querySelector('link[data-styles]');
 	if (!styles) return;
-	await new Promise((settled) => {
-		styles.addEventListener('load', settled, { once: true });
-		styles.addEventListener('error', settled, { once: true });
-	});
+	await new Promise((settled) => styles.addEventListener('load', settled, { once: true }));
 }
 
 /** Messages may have to come from the server. What is pressed in the picture does not wait for them. */
