@@ -12,7 +12,8 @@ const PASSING = '[popover], dialog, [role=status], [data-unread], [data-passing]
 /** Keeps what is on the screen now. Where storage is full or forbidden, the next opening has none. */
 export function keepScreen(personId: string): void {
 	const shell = document.querySelector<HTMLElement>('#app main');
-	const styles = document.querySelector<HTMLLinkElement>('link[rel=stylesheet]');
+	// One that has not come yet, or never will, has no rules.
+	const styles = document.querySelector<HTMLLinkElement>('link[rel=stylesheet]:not([data-styles])');
 	const rules = styles?.sheet?.cssRules;
 	if (!shell || !rules) return;
 	// A list that is being searched, and messages on their way, are not what it opens with.
