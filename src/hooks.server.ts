@@ -1,17 +1,22 @@
+import { version } from '$app/env';
 import type { RequestEvent } from '@sveltejs/kit';
 import type { Handle, HandleServerError, ServerInit } from '@sveltejs/kit/hooks';
 import { startApp } from '#lib/server/app.ts';
 import { clientAddress, securityHeaders } from '#lib/server/platform/http.ts';
 import { negotiateLocale } from '#lib/shared/locale.ts';
 import { drawLastScreen, loadLater, SCREEN_ID, SCREEN_PREFIX } from '#lib/shared/last-screen.ts';
-import { LATER, SHELL_HEADER } from '#lib/shared/shell.ts';
+import { mendFrame } from '#lib/shared/mend-frame.ts';
+import { CACHE_PREFIX, DRAFT_PREFIX, LATER, OFFLINE, SHELL_HEADER } from '#lib/shared/shell.ts';
 import { knownTheme } from '#lib/shared/theme.ts';
 
 /** Of app.html: what a page does before anything else, which only the frame has. */
 const FIRST_SCRIPT = /<!-- first -->([^]*)<!-- \/first -->/;
-const BEGIN_FRAME = `(${loadLater.toString()})(
+const BEGIN_FRAME = `(${mendFrame.toString()})(
+	'${CACHE_PREFIX}${version}', '${OFFLINE}'
+);
+(${loadLater.toString()})(
 	'${LATER}',
-	(${drawLastScreen.toString()})('${SCREEN_PREFIX}', '${SCREEN_ID}')
+	(${drawLastScreen.toString()})('${SCREEN_PREFIX}', '${SCREEN_ID}', '${DRAFT_PREFIX}')
 )`;
 
 export const init: ServerInit = () => {

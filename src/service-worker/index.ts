@@ -12,23 +12,22 @@ import { version } from '$app/env';
 import { assets, immutable } from '$app/manifest';
 import { self } from '$app/service-worker';
 import {
+	CACHE_PREFIX,
 	CHOICE_CHANGED,
 	DEVICE_PREFIX,
 	LATER,
+	OFFLINE,
 	PAGE_OPENED,
 	SHELL_HEADER
 } from '#lib/shared/shell.ts';
 
-const PREFIX = 'tertulia.';
-const CACHE = PREFIX + version;
+const CACHE = CACHE_PREFIX + version;
 /** One for each page of the app; an address is answered with the first that fits. */
 const SHELLS: [path: string, fits: RegExp][] = [
 	['/chats', /^\/chats$/],
 	['/settings', /^\/settings$/],
 	['/c/shell', /^\/c\/[^/]+$/]
 ];
-/** For who has nothing on this device. */
-const OFFLINE = '/offline';
 /** Of an answer that came long ago, these say nothing any more. */
 const PASSING = ['cache-control', 'content-encoding', 'content-length', 'date', 'etag', 'vary'];
 
@@ -48,7 +47,15 @@ self.addEventListener('message', (event) => {
 	// Without a network the pages stay as they are; each looks at the choices for itself too.
 	if (event.data === CHOICE_CHANGED) event.waitUntil(keepPages().catch(() => undefined));
 	// Asked for only now, since the page that it replaced is no longer there.
-	if (event.data === PAGE_OPENED) event.waitUntil(forgetOldVersions((event.source as Client).id));
+	if (event.data === PAGE_OPENED) {
+		event.waitUntil(
+			Promise.all([
+				forgetOldVersions((event.source as Client).id),
+				// If the server has another version by now, that one's worker keeps its own.
+				keepWhatWent().catch(() => undefined)
+			])
+		);
+	}
 });
 
 self.addEventListener('fetch', (event) => {
@@ -63,9 +70,19 @@ self.addEventListener('fetch', (event) => {
 });
 
 async function install(): Promise<void> {
+	await keepAll();
+	await self.skipWaiting();
+}
+
+async function keepAll(): Promise<void> {
 	const cache = await caches.open(CACHE);
 	await Promise.all([cache.addAll(files), keepPages()]);
-	await self.skipWaiting();
+}
+
+/** A page without its code has dropped all that was kept (`shared/mend-frame.ts`). */
+async function keepWhatWent(): Promise<void> {
+	const [[frame] = ['']] = SHELLS;
+	if (!(await kept(frame))) await keepAll();
 }
 
 async function keepPages(): Promise<void> {
@@ -168,6 +185,6 @@ async function forgetOldVersions(opened?: string): Promise<void> {
 	const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
 	if (pages.some(({ id }) => id !== opened)) return;
 	const names = await caches.keys();
-	const old = names.filter((name) => name.startsWith(PREFIX) && name !== CACHE);
+	const old = names.filter((name) => name.startsWith(CACHE_PREFIX) && name !== CACHE);
 	await Promise.all(old.map((name) => caches.delete(name)));
 }

@@ -2,8 +2,9 @@ import type { Page } from 'playwright';
 import { describe, expect } from 'vitest';
 import { en } from '#lib/client/i18n/en.ts';
 import { SCREEN_ID, SCREEN_PREFIX } from '#lib/shared/last-screen.ts';
+import { CACHE_PREFIX } from '#lib/shared/shell.ts';
 import type { Screen } from './people.ts';
-import { eventually, test, useStage, type Stage } from './stage.ts';
+import { BROKEN, eventually, test, useStage, type Stage } from './stage.ts';
 
 /** Two people in a conversation, the first of whom has a picture of it on the device. */
 async function pair(stage: Stage, name: string): Promise<[Screen, Screen]> {
@@ -250,5 +251,114 @@ describe('the last screen', () => {
 		await ana.signOut();
 		expect(await keptScreens(ana)).toEqual([]);
 		expect(await ana.everything()).not.toContain(bruno.name);
+	});
+});
+
+describe('a picture whose app does not come', () => {
+	const stage = useStage();
+	/** What the console says of what the device has lost. */
+	const LOST = /status of 404|dynamically imported module|Loading module from/;
+	const ENTRY = /\/entry\/start\./;
+	/** Of the page alone: the app begins, and cannot go on. */
+	const PAGE = /\/nodes\/(?![01]\.)/;
+	const STYLES = /\.css$/;
+
+	/** What the device kept is gone, and the server, at another version, does not have it either. */
+	async function lose(screen: Screen, what: RegExp): Promise<void> {
+		screen.expectErrors(LOST, BROKEN);
+		// Nor has the browser, in a memory of its own.
+		const debug = await screen.context.newCDPSession(screen.page);
+		await debug.send('Network.enable');
+		await debug.send('Network.setCacheDisabled', { cacheDisabled: true });
+		const lost = await screen.page.evaluate(
+			async ([prefix, source]) => {
+				const names = (await caches.keys()).filter((name) => name.startsWith(prefix));
+				const cache = await caches.open(names[0] ?? '');
+				const requests = (await cache.keys()).filter(({ url }) => new RegExp(source).test(url));
+				for (const request of requests) await cache.put(request, new Response('', { status: 404 }));
+				return requests.length;
+			},
+			[CACHE_PREFIX, what.source] as const
+		);
+		expect(lost).toBeGreaterThan(0);
+	}
+
+	/** It is typed as soon as there is a picture to type into. */
+	const beginToType = ({ page }: Screen) =>
+		page.addInitScript((id) => {
+			addEventListener('DOMContentLoaded', () => {
+				const field = document.querySelector<HTMLTextAreaElement>(`#${id} textarea`);
+				if (!field || field.value !== '') return;
+				field.value = 'Half a thou';
+				field.dispatchEvent(new InputEvent('input', { bubbles: true }));
+			});
+		}, SCREEN_ID);
+
+	const keptPaths = ({ page }: Screen) =>
+		page.evaluate(async (prefix) => {
+			const names = (await caches.keys()).filter((name) => name.startsWith(prefix));
+			const requests = await Promise.all(
+				names.map(async (name) => (await caches.open(name)).keys())
+			);
+			return requests.flat().map(({ url }) => new URL(url).pathname);
+		}, CACHE_PREFIX);
+
+	/** Alive, with what was typed, and with all on the device that it needs. */
+	async function hasRecovered(screen: Screen, text: string): Promise<void> {
+		await screen.isUncovered();
+		await screen.sees(text);
+		await eventually(() => screen.composer.inputValue()).toBe('Half a thou');
+		await eventually(() => keptPaths(screen)).toContain('/c/shell');
+		for (const what of [ENTRY, PAGE, STYLES]) {
+			await eventually(async () => (await keptPaths(screen)).some((path) => what.test(path))).toBe(
+				true
+			);
+		}
+		await screen.context.setOffline(true);
+		await screen.page.reload();
+		await screen.isUncovered();
+		await screen.sees(text);
+		await screen.context.setOffline(false);
+		await screen.composer.fill('');
+	}
+
+	test('is loaded again by the server where there is one', async () => {
+		const [ana] = await pair(stage, 'Lost');
+		for (const what of [ENTRY, PAGE, STYLES]) {
+			await lose(ana, what);
+			await beginToType(ana);
+			await ana.page.reload();
+			await hasRecovered(ana, 'Line 30.');
+		}
+	});
+
+	test('gives way to words without a network, and comes back with it', async () => {
+		const [ana] = await pair(stage, 'Nowhere');
+		for (const what of [ENTRY, PAGE, STYLES]) {
+			await lose(ana, what);
+			await beginToType(ana);
+			await ana.context.setOffline(true);
+			await ana.page.reload();
+			await ana.page.getByRole('heading', { name: en.errorPage.offlineTitle }).waitFor();
+			expect(await ana.page.locator(`#${SCREEN_ID}`).count()).toBe(0);
+			const reload = ana.page.getByRole('link', { name: en.errorPage.reload });
+			await reload.click();
+			await ana.page.getByRole('heading', { name: en.errorPage.offlineTitle }).waitFor();
+			await ana.context.setOffline(false);
+			await reload.click();
+			await hasRecovered(ana, 'Line 30.');
+		}
+	});
+
+	test('does not begin for ever where nothing that is kept can be dropped', async () => {
+		const [ana] = await pair(stage, 'Stuck');
+		await lose(ana, ENTRY);
+		await beginToType(ana);
+		await ana.page.addInitScript(() => {
+			Cache.prototype.delete = () => Promise.reject(new DOMException('No.', 'UnknownError'));
+		});
+		await ana.page.reload();
+		await ana.sees('Line 30.');
+		await eventually(() => ana.composer.inputValue()).toBe('Half a thou');
 	});
 });

@@ -193,7 +193,7 @@ export class Stage {
 				this.#faults.push(`${screen.account.name}: ${what}`);
 			}
 		};
-		screen.page.on('pageerror', (error) => report(error.stack ?? error.message));
+		screen.page.on('pageerror', (error) => report(`${error.message} ${error.stack ?? ''}`));
 		screen.page.on('console', (message) => {
 			if (message.type() !== 'error' && message.type() !== 'warning') return;
 			report(`${message.text()} (${message.location().url})`);

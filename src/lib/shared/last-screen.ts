@@ -27,7 +27,7 @@ export interface KeptScreen {
  * before any other program: so it may refer to nothing outside of itself, and to nothing newer than
  * the browsers that we support.
  */
-export function drawLastScreen(prefix: string, id: string): boolean {
+export function drawLastScreen(prefix: string, id: string, draftPrefix: string): boolean {
 	const person = /(?:^|; )person=([^;]+)/.exec(document.cookie)?.[1];
 	if (!person) return false;
 	let kept: KeptScreen | null;
@@ -85,6 +85,13 @@ export function drawLastScreen(prefix: string, id: string): boolean {
 			screen.dataset['sent'] = '';
 		}
 	});
+	// As the app keeps what is typed: it is there also if the app never comes.
+	screen.addEventListener('input', ({ target }) => {
+		if (!(target instanceof HTMLTextAreaElement)) return;
+		const key = `${draftPrefix}${person}.${path.split('/').at(-1)}`;
+		if (target.value === '') localStorage.removeItem(key);
+		else localStorage.setItem(key, target.value);
+	});
 	const sheet = new CSSStyleSheet();
 	sheet.replaceSync(kept.css);
 	document.adoptedStyleSheets = [sheet];
@@ -105,13 +112,12 @@ export function drawLastScreen(prefix: string, id: string): boolean {
 export function loadLater(rel: string, drawn: boolean): void {
 	const root = document.documentElement;
 	const sheet = document.querySelector<HTMLLinkElement>('link[data-styles]');
-	const settled = () => {
+	// Without it the page is loaded again (mend-frame.ts); until then the picture keeps its rules.
+	sheet?.addEventListener('load', () => {
 		document.adoptedStyleSheets = [];
 		root.style.visibility = '';
-		delete sheet?.dataset['styles'];
-	};
-	sheet?.addEventListener('load', settled);
-	sheet?.addEventListener('error', settled);
+		delete sheet.dataset['styles'];
+	});
 	if (sheet && !drawn) {
 		root.style.visibility = 'hidden';
 		sheet.rel = 'stylesheet';

@@ -5,6 +5,12 @@
 export const SHELL_HEADER = 'x-tertulia-shell';
 /** Databases on the device, one per person: their names begin so. */
 export const DEVICE_PREFIX = 'tertulia.person.';
+/** What the service worker keeps, one cache per version of the app: their names begin so. */
+export const CACHE_PREFIX = 'tertulia.';
+/** The page that it keeps for who has nothing on this device and no network. */
+export const OFFLINE = '/offline';
+/** What was typed and not sent, per person and conversation, in localStorage: its keys begin so. */
+export const DRAFT_PREFIX = 'tertulia.draft.';
 /** What a page tells the service worker when language or theme were chosen. */
 export const CHOICE_CHANGED = 'choice.changed';
 /** What a page tells the service worker that it was opened by. */

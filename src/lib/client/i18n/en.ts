@@ -296,7 +296,7 @@ export const en = {
 		brokenTitle: 'Something went wrong',
 		brokenText: 'It is not your doing. Try again, or come back in a moment.',
 		offlineTitle: 'No connection',
-		offlineText: 'This page has not been opened on this device before.',
+		offlineText: 'This page cannot be opened without one.',
 		home: 'To your conversations',
 		reload: 'Reload'
 	},

@@ -291,7 +291,7 @@ export const es: Messages = {
 		brokenTitle: 'Algo ha fallado',
 		brokenText: 'No es cosa tuya. Prueba otra vez o vuelve dentro de un momento.',
 		offlineTitle: 'Sin conexión',
-		offlineText: 'Esta página no se había abierto antes en este dispositivo.',
+		offlineText: 'Esta página no se puede abrir sin ella.',
 		home: 'A tus conversaciones',
 		reload: 'Recargar'
 	},

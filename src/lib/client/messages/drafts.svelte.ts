@@ -1,10 +1,9 @@
+import { DRAFT_PREFIX } from '#lib/shared/shell.ts';
 import { browserStorage, keysOf } from './storage.ts';
-
-const PREFIX = 'tertulia.draft.';
 
 /** Nobody is signed in: no draft of anybody stays on the device. */
 export function wipeDrafts(storage = browserStorage()): void {
-	for (const key of keysOf(storage, PREFIX)) storage?.removeItem(key);
+	for (const key of keysOf(storage, DRAFT_PREFIX)) storage?.removeItem(key);
 }
 
 /** What was typed and not sent, per conversation; survives a reload. */
@@ -14,7 +13,7 @@ export class Drafts {
 	#drafts: ReadonlyMap<string, string> = $state.raw(new Map());
 
 	constructor(personId: string, storage: Storage | null = browserStorage()) {
-		this.#prefix = `${PREFIX}${personId}.`;
+		this.#prefix = `${DRAFT_PREFIX}${personId}.`;
 		this.#storage = storage;
 	}
 

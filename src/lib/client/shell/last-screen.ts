@@ -12,7 +12,8 @@ const PASSING = '[popover], dialog, [role=status], [data-unread], [data-passing]
 /** Keeps what is on the screen now. Where storage is full or forbidden, the next opening has none. */
 export function keepScreen(personId: string): void {
 	const shell = document.querySelector<HTMLElement>('#app main');
-	const styles = document.querySelector<HTMLLinkElement>('link[rel=stylesheet]');
+	// One that has not come yet, or never will, has no rules.
+	const styles = document.querySelector<HTMLLinkElement>('link[rel=stylesheet]:not([data-styles])');
 	const rules = styles?.sheet?.cssRules;
 	if (!shell || !rules) return;
 	// A list that is being searched, and messages on their way, are not what it opens with.
@@ -57,14 +58,14 @@ export async function appIsThere(): Promise<void> {
 	await messagesAreThere();
 }
 
-/** The picture has only the rules that it needs; before the app is seen, all have to be there. */
+/**
+ * The picture has only the rules that it needs; before the app is seen, all have to be there. If they
+ * do not come, the page goes (shared/mend-frame.ts).
+ */
 async function stylesAreThere(): Promise<void> {
 	const styles = document.querySelector('link[data-styles]');
 	if (!styles) return;
-	await new Promise((settled) => {
-		styles.addEventListener('load', settled, { once: true });
-		styles.addEventListener('error', settled, { once: true });
-	});
+	await new Promise((settled) => styles.addEventListener('load', settled, { once: true }));
 }
 
 /** Messages may have to come from the server. What is pressed in the picture does not wait for them. */

@@ -186,25 +186,30 @@ test('what was reset in the replica does not live on beside the new version', as
 	expect([...(await kept()).conversations.get(ID)!.messages.keys()]).toEqual([360]);
 });
 
-test('what a tab that is behind has written is not continued by one that is ahead', async () => {
+/** A tab that knows of an edit, which another, that does not, has written over. */
+async function aheadOfAnother() {
 	const server = new FakeServer(20);
 	const [ahead, behind] = [await open(), await open()];
 	await ahead.load();
 	await behind.load();
-	let replica = withPage(bootstrap(server), server);
-	const early = replica;
+	const early = withPage(bootstrap(server), server);
 	server.edit(5);
-	replica = sync(replica, server);
+	const replica = sync(early, server);
 	await ahead.save(() => replica);
 	await behind.save(() => early);
+	behind.close();
+	return { server, ahead, replica };
+}
+
+test('what a tab that is behind has written is not continued by one that is ahead', async () => {
+	const { server, ahead, ...before } = await aheadOfAnother();
 	expect((await kept()).conversations.get(ID)?.version).toBe(20);
 	server.post();
-	replica = sync(replica, server);
+	const replica = sync(before.replica, server);
 	await ahead.save(() => replica);
 	expect((await kept()).conversations.get(ID)).toMatchObject({ version: 22 });
 	expect((await kept()).conversations.get(ID)?.messages.get(5)).toEqual(server.messages[4]);
 	ahead.close();
-	behind.close();
 });
 
 test('a page that goes writes within the call, and waits for nothing', async () => {
@@ -244,24 +249,14 @@ test('a page that goes writes within the call, and waits for nothing', async () 
 });
 
 test('a page that goes does not continue what a tab that is behind has written', async () => {
-	const server = new FakeServer(20);
-	const [ahead, behind] = [await open(), await open()];
-	await ahead.load();
-	await behind.load();
-	let replica = withPage(bootstrap(server), server);
-	const early = replica;
-	server.edit(5);
-	replica = sync(replica, server);
-	await ahead.save(() => replica);
-	await behind.save(() => early);
+	const { server, ahead, ...before } = await aheadOfAnother();
 	server.post();
-	replica = sync(replica, server);
+	const replica = sync(before.replica, server);
 	ahead.leave(replica);
 	const now = (await kept()).conversations.get(ID);
 	expect(now?.version).toBe(22);
 	expect(now?.messages.get(5)).toEqual(server.messages[4]);
 	ahead.close();
-	behind.close();
 });
 
 test('a page that goes leaves the version of the person to one that looks', async () => {

@@ -1,12 +1,24 @@
-/** Who is removed between two statements of one answer is told nothing of what came after. */
+/**
+ * Who is removed between two statements of one answer is told nothing of what came after; and what
+ * many ask in one statement is told to each alone, and by what is true then.
+ */
+import { eq } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { sinceInput } from '#lib/shared/sync.ts';
+import { session } from '../accounts/schema.ts';
 import { listMembers } from '../conversations/conversations.ts';
 import { messagePage } from '../messages/messages.ts';
 import type { Sql } from '../platform/db.ts';
 import type { Services } from '../services.ts';
-import { openStream, somebody, testApp, type TestApp, type TestPerson } from '../testing.ts';
+import {
+	addSession,
+	openStream,
+	somebody,
+	testApp,
+	type TestApp,
+	type TestPerson
+} from '../testing.ts';
 import { changeSource, since } from './sync.ts';
 
 let home: TestApp;
@@ -264,3 +276,108 @@ test.for([
 		else await expect(call).rejects.toMatchObject({ code: 'BAD_REQUEST' });
 	}
 );
+
+test.each([
+	['what was known is behind', (version: number) => ({ known: version })],
+	['nothing was known', () => ({})]
+])('who is removed after the look at their own line is told nothing: %s', async (_, knowing) => {
+	const { id, version } = await group();
+	const services = interrupted('m.read_seq', async () => {
+		await ana.call.conversations.removePerson({ conversationId: id, personId: ben.id });
+		await say(id, 'Out of hearing');
+	});
+	const { known } = knowing(version) as { known?: number };
+	const answer = await since(services, ben.id, {
+		conversations: known === undefined ? {} : { [id]: known }
+	});
+	expect(JSON.stringify(answer)).not.toContain('Out of hearing');
+	const told = [
+		...answer.deltas.map(({ conversationId }) => conversationId),
+		...answer.snapshots.map(({ conversation }) => conversation.id)
+	];
+	expect(told).not.toContain(id);
+});
+
+test('each is told of their own read positions', async () => {
+	const { id, version } = await group();
+	const [bens, cleos] = await Promise.all(
+		[ben, cleo].map((person) => since(home.services, person.id, { conversations: {} }))
+	);
+	await ben.call.conversations.markRead({ conversationId: id, seq: 1 });
+	const conversations = { [id]: version };
+	const [toBen, toCleo] = await Promise.all([
+		since(home.services, ben.id, { conversations, personVersion: bens!.personVersion }),
+		since(home.services, cleo.id, { conversations, personVersion: cleos!.personVersion })
+	]);
+	expect(toBen.readSeqs).toEqual({ [id]: 1 });
+	expect(toCleo.readSeqs).toEqual({});
+});
+
+test('a stream has a standing only by a session that is its person’s and goes on', async () => {
+	const { db } = home.services;
+	const { id } = await group();
+	const expired = await addSession(home.services, ben.id);
+	await db.orm
+		.update(session)
+		.set({ expiresAt: new Date(Date.now() - 1000) })
+		.where(eq(session.id, expired));
+	const source = changeSource(db);
+	const [own, anothers, over, unknown] = await Promise.all([
+		source.standing(ben.id, ben.sessionId),
+		source.standing(ben.id, cleo.sessionId),
+		source.standing(ben.id, expired),
+		source.standing(ben.id, 'nothing')
+	]);
+	expect(own?.conversations).toContain(id);
+	expect([anothers, over, unknown]).toEqual([null, null, null]);
+});
+
+test('versions are named by the moment at which they were seen', async () => {
+	const { id, version } = await group();
+	const source = changeSource(home.services.db);
+	const ask = (person: TestPerson) => source.memberVersions(person.id, [id]);
+	const [[bens], [cleos]] = await Promise.all([ask(ben), ask(cleo)]);
+	expect([bens?.version, cleos?.version]).toEqual([version, version]);
+	expect(cleos?.moment).toBe(bens?.moment);
+	const [later] = await ask(ben);
+	expect(later?.moment).not.toBe(bens?.moment);
+});
+
+test('a delta of members ends where the conversation was read', async () => {
+	const { id, version } = await group();
+	await ana.call.conversations.removePerson({ conversationId: id, personId: cleo.id });
+	const services = interrupted('where c.version > k.since', () =>
+		ana.call.conversations.removePerson({ conversationId: id, personId: ben.id })
+	);
+	const [told] = await changeSource(services.db).conversationDeltas([{ id, version }]);
+	const members = (told?.changes ?? []).flatMap((change) =>
+		change.type === 'member.changed' ? change.member.person.id : []
+	);
+	expect(members).toEqual([cleo.id]);
+});
+
+test('each is told up to the version at which the conversation was read for them', async () => {
+	const { id, version } = await group();
+	await say(id, 'Hello');
+	const conversations = { [id]: version };
+	const isReadForBoth = Promise.withResolvers<undefined>();
+	let toCleo: ReturnType<typeof since> | undefined;
+	// From here on both ask in the same turn, for the same conversation from the same version.
+	const services: Services = interrupted('c.version <> k.known', async () => {
+		if (toCleo) return isReadForBoth.resolve(undefined);
+		await say(id, 'At last');
+		toCleo = since(services, cleo.id, { conversations });
+		await isReadForBoth.promise;
+	});
+	const toBen = await since(services, ben.id, { conversations });
+	const told = [toBen, await toCleo].map((answer) =>
+		answer?.deltas.find(({ conversationId }) => conversationId === id)
+	);
+	expect(told).toMatchObject([
+		{ version: version + 1, changes: [{ type: 'message.changed' }] },
+		{
+			version: version + 2,
+			changes: [{ type: 'message.changed' }, { type: 'message.changed' }]
+		}
+	]);
+});
