@@ -18,8 +18,13 @@ export class PatientRedis {
 	#restUntil = 0;
 	#troubled = false;
 
-	/** `words`: what follows from its absence, for the log. */
-	constructor(url: string, log: Log, words: { fails: string; again: string }) {
+	/** `words`: what follows from its absence, for the log. `back`: it may have forgotten everything. */
+	constructor(
+		url: string,
+		log: Log,
+		words: { fails: string; again: string },
+		back: () => void = () => {}
+	) {
 		this.#log = log;
 		this.#words = words;
 		this.#redis = new Redis(url, {
@@ -31,6 +36,10 @@ export class PatientRedis {
 			retryStrategy: (times) => Math.min(times * 200, REST_MS)
 		});
 		this.#redis.on('error', (error) => this.#failed(error));
+		this.#redis.on('ready', () => {
+			this.#restUntil = 0;
+			back();
+		});
 		const connected = this.#redis.connect().catch((error: unknown) => this.#failed(error));
 		this.#started = Promise.race([connected, pause(START_PATIENCE_MS)]);
 	}
@@ -51,10 +60,12 @@ export class PatientRedis {
 	}
 
 	close(): void {
+		this.#restUntil = Infinity;
 		this.#redis.disconnect();
 	}
 
 	#failed(error: unknown): void {
+		if (this.#restUntil === Infinity) return;
 		this.#restUntil = Date.now() + REST_MS;
 		if (this.#troubled) return;
 		this.#troubled = true;
