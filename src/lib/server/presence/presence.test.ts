@@ -339,6 +339,7 @@ function tellsWhoLooks() {
 		const { ana, ben, eve } = await three();
 		const friend = await somebody(calls.services, 'Fay');
 		for (const one of [eve, friend]) await one.call.conversations.startDirect({ personId: ben.id });
+		await friend.call.conversations.startDirect({ personId: eve.id });
 		const [hers, eves, friends] = [await comes(ana), await comes(eve), await comes(friend)];
 		expect(await look(ana, [ben.id])).toEqual({ online: [] });
 		await look(friend, [ben.id]);
