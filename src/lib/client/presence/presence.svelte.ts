@@ -6,9 +6,13 @@
 import type { Attachment } from 'svelte/attachments';
 import { uuidv7 } from 'uuidv7';
 import type { StreamEvent } from '#lib/shared/events.ts';
-import { LOOK_LEASE_MS, LOOK_MAX, type LookAnswer, type LookInput } from '#lib/shared/presence.ts';
+import type * as shared from '#lib/shared/presence.ts';
+import type { LookAnswer, LookInput } from '#lib/shared/presence.ts';
 import { errorSeconds } from '#lib/client/trpc.ts';
 
+/** Only their types are imported, which are the numbers: zod stays out of the bundle. */
+const LOOK_MAX: typeof shared.LOOK_MAX = 100;
+const LOOK_LEASE_MS: typeof shared.LOOK_LEASE_MS = 60_000;
 /** So long the screen may go on changing before it is asked for what it shows. */
 const GATHER_MS = 300;
 /** After a restart of the server everybody comes back at once; what matters more goes first. */
@@ -213,7 +217,12 @@ export class Presence {
 	#lease(until: number): void {
 		this.#leasedUntil = until;
 		clearTimeout(this.#expiry);
-		this.#expiry = setTimeout(() => this.#forget(), until - Date.now());
+		// By a timer of its own: the clock of the device may be put back.
+		this.#expiry = setTimeout(() => {
+			this.#forget();
+			this.#renewAt = 0;
+			this.#askWithin(0);
+		}, until - Date.now());
 	}
 
 	#set(told: ReadonlyMap<string, boolean>, online: Iterable<string>): void {
