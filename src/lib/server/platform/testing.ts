@@ -1,5 +1,5 @@
 /** For tests: a Redis of their own, and a log that tells what it was told. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { openLog } from './log.ts';
@@ -12,7 +12,7 @@ export async function startRedis(number = 0) {
 		number = port(found);
 		await close(found);
 	}
-	const child = spawn(
+	const child: ChildProcess = spawn(
 		'redis-server',
 		['--port', String(number), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
 		{ stdio: ['ignore', 'pipe', 'ignore'] }

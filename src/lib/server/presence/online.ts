@@ -196,8 +196,8 @@ class RedisOnline implements Online {
 			const places = await this.#redis.ask((redis) =>
 				redis.eval(AMONG, chunk.length, ...chunk.map(keyOf), time)
 			);
-			if (places === null) for (const id of chunk) this.#here.has(id) && online.add(id);
-			else for (const id of at(chunk, places)) online.add(id);
+			const found = places === null ? chunk.filter((id) => this.#here.has(id)) : at(chunk, places);
+			for (const id of found) online.add(id);
 		}
 		return online;
 	}

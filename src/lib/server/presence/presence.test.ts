@@ -13,7 +13,7 @@ import {
 	openStream,
 	somebody,
 	testApp,
-	TestStream,
+	type TestStream,
 	type TestApp,
 	type TestPerson
 } from '../testing.ts';

@@ -25,7 +25,7 @@ const GRACE_MS = 10_000;
 const ROUND_MS = ENTRY_MS / 3;
 
 interface Lease extends Look {
-	/** Milliseconds since the epoch. */
+	/** Milliseconds since any moment. */
 	until: number;
 }
 
@@ -81,7 +81,7 @@ export class Presence {
 		this.#log = log;
 		this.#limits = limits;
 		this.#realtime = realtime;
-		this.#now = clock ?? Date.now;
+		this.#now = clock ?? (() => performance.now());
 		this.#graceMs = graceMs;
 		this.#online = openOnline({
 			redisUrl,
@@ -126,8 +126,7 @@ export class Presence {
 	 * watched: neither the answer nor what follows says that they exist.
 	 */
 	async look(viewerId: string, sessionId: string, input: LookInput): Promise<LookAnswer> {
-		const retryAfter = await this.#limits.take(LOOK_LIMIT, viewerId);
-		if (retryAfter > 0) throw new AppError('too_many_attempts', { retryAfter });
+		await this.#takeOrRefuse(viewerId);
 		const { tab } = input;
 		const personIds = await visibleTo(this.#db.sql, viewerId, input.personIds);
 		const look = { viewerId, sessionId, tab, personIds };
@@ -142,6 +141,8 @@ export class Presence {
 
 	/** Hides the person from now on in all processes, or shows them again. */
 	async show(personId: string, shows: boolean): Promise<void> {
+		// It makes every process read.
+		await this.#takeOrRefuse(personId);
 		await showPresence({ db: this.#db }, personId, shows);
 		this.#online.ring([personId]);
 	}
@@ -168,6 +169,11 @@ export class Presence {
 		for (const timer of this.#leaving.values()) clearTimeout(timer);
 		// Their streams come back to another process.
 		await this.#online.close(this.#graceMs);
+	}
+
+	async #takeOrRefuse(viewerId: string): Promise<void> {
+		const retryAfter = await this.#limits.take(LOOK_LIMIT, viewerId);
+		if (retryAfter > 0) throw new AppError('too_many_attempts', { retryAfter });
 	}
 
 	#came(personId: string): void {
@@ -201,8 +207,8 @@ export class Presence {
 		}
 		if (before) this.#drop(before);
 		if (lease.personIds.length === 0) return;
-		let tabs = this.#leases.get(look.viewerId);
-		if (!tabs) this.#leases.set(look.viewerId, (tabs = new Map()));
+		const tabs = this.#leases.get(look.viewerId) ?? new Map<string, Lease>();
+		this.#leases.set(look.viewerId, tabs);
 		tabs.set(nameOf(look), lease);
 		for (const oldest of tabs.values()) {
 			if (tabs.size <= LEASES_MAX) break;
