@@ -61,7 +61,9 @@ test('asks for nobody when nobody is shown', async () => {
 test('asks again when something else is shown, and ends what is no longer', async () => {
 	await looking('ana');
 	const leave = presence.look('ben');
-	await pass(300);
+	await pass(299);
+	expect(asked).toHaveLength(1);
+	await pass(1);
 	leave();
 	leave();
 	await pass(300);
