@@ -71,6 +71,16 @@ test('asks again when something else is shown, and ends what is no longer', asyn
 	expect(new Set(asked.map(({ tab }) => tab)).size).toBe(1);
 });
 
+test('asks for whoever is still shown in another place', async () => {
+	await looking('ana', 'ben');
+	const leave = presence.look('ana');
+	leave();
+	leave();
+	presence.look('eve');
+	await pass(300);
+	expect(asked.at(-1)?.personIds.toSorted()).toEqual(['ana', 'ben', 'eve']);
+});
+
 test('ends the last of them with an empty list, and is quiet then', async () => {
 	presence.connected();
 	const leave = presence.look('ana');
