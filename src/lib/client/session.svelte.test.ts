@@ -1,7 +1,7 @@
 import { flushSync } from 'svelte';
 import { expect, test, vi } from 'vitest';
 import { useFakePage } from './sync/fake-page.ts';
-import { FakeServer, FakeSource, ID, VIEWER, refusal, settled } from './sync/fake-server.ts';
+import { FakeServer, FakeSource, ID, VIEWER, gate, refusal, settled } from './sync/fake-server.ts';
 import { Session } from './session.svelte.ts';
 
 useFakePage();
@@ -189,7 +189,12 @@ test('asks who is online after it has caught up, and shows what the stream tells
 	session.start();
 	await vi.advanceTimersByTimeAsync(3000);
 	expect(server.called('look')).toEqual([]);
+	const { opened, open } = gate();
+	server.before = (name) => (name === 'since' ? opened : undefined);
 	latest().say({ type: 'stream.opened' });
+	await vi.advanceTimersByTimeAsync(3000);
+	expect(server.called('look')).toEqual([]);
+	open();
 	await vi.advanceTimersByTimeAsync(3000);
 	expect(server.calls.findLast(({ name }) => name !== 'page')?.name).toBe('look');
 	expect(session.presence.isOnline('ana')).toBe(true);
