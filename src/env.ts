@@ -42,9 +42,9 @@ export const variables = {
 	),
 	DATABASE_POOL: setting('Connections to Postgres per process.', count(10, 2)),
 	REDIS_URL: setting(
-		'Redis, needed when several processes run: limits are then counted together.',
+		'Redis, needed when several processes run: limits are then counted together, and who is online is known together.',
 		z.url({ protocol: /^rediss?$/ }).optional(),
-		'none: counted in memory'
+		'none: kept in memory'
 	),
 	TRUSTED_PROXIES: setting(
 		'How many proxies of your own stand in front. The address of a visitor is read that far from the right of `X-Forwarded-For`; with 0 the header is ignored.',

@@ -78,8 +78,9 @@ describe.each([
 
 	test('where people talk', async () => {
 		const found: string[] = [];
+		await colleague(stage, 'Tomás Abascal', 'tomas');
 		const ines = await colleague(stage, 'Inés Calderón', 'ines', options);
-		await ines.row('Editorial').waitFor();
+		await ines.row('Tomás Abascal').getByText(en.presence.online, { exact: true }).waitFor();
 		found.push(...(await findings(ines, 'conversations')));
 		await ines.search.fill('mar');
 		await ines.list

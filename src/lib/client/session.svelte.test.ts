@@ -1,7 +1,7 @@
 import { flushSync } from 'svelte';
 import { expect, test, vi } from 'vitest';
 import { useFakePage } from './sync/fake-page.ts';
-import { FakeServer, FakeSource, ID, VIEWER, refusal, settled } from './sync/fake-server.ts';
+import { FakeServer, FakeSource, ID, VIEWER, gate, refusal, settled } from './sync/fake-server.ts';
 import { Session } from './session.svelte.ts';
 
 useFakePage();
@@ -178,4 +178,28 @@ test('making the same group again after a lost answer makes no second one', asyn
 	await session.conversations.createGroup('Team', ['ana']);
 	expect(ids[0]).toBe(ids[1]);
 	expect(ids[2]).not.toBe(ids[1]);
+});
+
+test('asks who is online after it has caught up, and shows what the stream tells', async () => {
+	const server = new FakeServer(3);
+	server.online.add('ana');
+	const { session, latest } = begin(server);
+	session.presence.look('ana');
+	session.presence.look('ben');
+	session.start();
+	await vi.advanceTimersByTimeAsync(3000);
+	expect(server.called('look')).toEqual([]);
+	const { opened, open } = gate();
+	server.before = (name) => (name === 'since' ? opened : undefined);
+	latest().say({ type: 'stream.opened' });
+	await vi.advanceTimersByTimeAsync(3000);
+	expect(server.called('look')).toEqual([]);
+	open();
+	await vi.advanceTimersByTimeAsync(3000);
+	expect(server.calls.findLast(({ name }) => name !== 'page')?.name).toBe('look');
+	expect(session.presence.isOnline('ana')).toBe(true);
+	latest().say({ type: 'presence.changed', personId: 'ben', online: true });
+	expect(session.presence.isOnline('ben')).toBe(true);
+	latest().drop();
+	expect(session.presence.isOnline('ana')).toBe(false);
 });

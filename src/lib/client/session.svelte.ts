@@ -18,6 +18,7 @@ import { Drafts } from './messages/drafts.svelte.ts';
 import { History } from './messages/history.ts';
 import { Outbox } from './messages/outbox.svelte.ts';
 import { Timeline } from './messages/timeline.svelte.ts';
+import { Presence } from './presence/presence.svelte.ts';
 import { wipeScreen, wipeScreens } from './shell/last-screen.ts';
 import type { Api } from './sync/api.ts';
 import { Connection } from './sync/connection.svelte.ts';
@@ -63,6 +64,7 @@ export class Session {
 	readonly outbox: Outbox;
 	readonly drafts: Drafts;
 	readonly memory: Memory;
+	readonly presence: Presence;
 
 	readonly #api: Api;
 	readonly #store: ReplicaStore;
@@ -109,6 +111,7 @@ export class Session {
 			channel: edges.channel === undefined ? browserChannel() : edges.channel,
 			onEvent: (event) => {
 				if (event.type === 'session.ended') this.#confirmEnd();
+				else if (event.type === 'presence.changed') this.presence.receive(event);
 				else this.#engine.receive(event);
 			},
 			onState: (state) => this.#streamBecame(state),
@@ -127,6 +130,7 @@ export class Session {
 			absorb: (delta) => this.#engine.absorb(delta)
 		});
 		this.drafts = new Drafts(viewer.id);
+		this.presence = new Presence({ ask: (input) => api.presence.look.mutate(input) });
 	}
 
 	/** Ended elsewhere, or run out: nothing here is kept up to date any more. */
@@ -178,7 +182,9 @@ export class Session {
 		});
 		on(window, 'offline', () => this.#stream.distrust());
 		on(document, 'visibilitychange', () => {
-			if (document.visibilityState === 'visible') this.#stream.wake();
+			const visible = document.visibilityState === 'visible';
+			this.presence.pageShown(visible);
+			if (visible) this.#stream.wake();
 			else this.memory.flush();
 		});
 		on(window, 'pagehide', () => this.memory.leave());
@@ -206,6 +212,7 @@ export class Session {
 			stopped = true;
 			for (const step of undo) step();
 			this.memory.stop();
+			this.presence.stop();
 			this.#stream.close();
 			this.#engine.stop();
 			this.connection.rest();
@@ -252,12 +259,21 @@ export class Session {
 	#streamBecame(state: StreamState): void {
 		if (state === 'waiting' || state === 'closed') this.#engine.stop();
 		// Open is not live yet: first comes what happened before.
-		if (state === 'open' || state === 'closed') return;
+		if (state === 'open') return;
+		this.presence.lost();
+		if (state === 'closed') return;
 		this.connection.report(navigator.onLine ? 'connecting' : 'offline');
+	}
+
+	/** What is asked for last, so that it delays nothing of what the app opens with. */
+	async #lookAround(): Promise<void> {
+		await idle();
+		if (this.connection.state === 'live' && this.#stop) this.presence.connected();
 	}
 
 	#caughtUp(): void {
 		this.connection.report('live');
+		void this.#lookAround();
 		this.outbox.kick();
 		this.conversations.flush();
 		for (const timeline of this.#timelines.values()) void timeline.retry();

@@ -12,6 +12,7 @@ import { clientAddress, dataHeaders, originAllowed, readJson } from './platform/
 import { openLimiter } from './platform/limits.ts';
 import { openLog, type Log } from './platform/log.ts';
 import { mayReadMetrics } from './platform/metrics.ts';
+import { Presence, type PresenceOptions } from './presence/presence.ts';
 import type { HubOptions } from './realtime/hub.ts';
 import { PollStream } from './realtime/poll.ts';
 import { listenOn, Realtime, type Listen } from './realtime/realtime.ts';
@@ -52,6 +53,7 @@ export interface AppOptions {
 	listen?: Listen;
 	log?: Log;
 	hub?: HubOptions;
+	presence?: PresenceOptions;
 }
 
 /** All the doors of one process. */
@@ -68,20 +70,28 @@ export class App {
 
 	constructor(
 		env: Env,
-		{ listen = listenOn(env.DATABASE_URL), log = openLog(env.LOG_LEVEL), hub }: AppOptions = {}
+		{
+			listen = listenOn(env.DATABASE_URL),
+			log = openLog(env.LOG_LEVEL),
+			hub,
+			presence
+		}: AppOptions = {}
 	) {
 		const db = openDatabase(env.DATABASE_URL, env.DATABASE_POOL);
 		// Of its own: what is sent does not queue behind what is read, however many come back at once.
 		this.#writing = openDatabase(env.DATABASE_URL, LANES);
 		const realtime = new Realtime(db, changeSource(db), log, listen, hub);
+		const redisUrl = env.REDIS_URL;
+		const limits = openLimiter(redisUrl, log);
 		this.services = {
 			env,
 			db,
 			log,
 			metrics: realtime.metrics,
 			realtime,
-			limits: openLimiter(env.REDIS_URL, log),
-			writer: new MessageWriter(this.#writing.sql, realtime, log, { lanes: LANES })
+			limits,
+			writer: new MessageWriter(this.#writing.sql, realtime, log, { lanes: LANES }),
+			presence: new Presence({ db, log, limits, realtime, redisUrl }, presence)
 		};
 		this.#sessions = new RecentSessions(this.services);
 		this.#headers = new Map(Object.entries(dataHeaders(env.ORIGIN)));
@@ -117,6 +127,7 @@ export class App {
 		await this.services.realtime.close(RETURN_WITHIN_MS);
 		await answered;
 		this.services.writer.close();
+		await this.services.presence.close();
 		await this.services.limits.close();
 		await this.#writing.close();
 		await this.services.db.close();

@@ -4,6 +4,7 @@ import type { Limiter } from './platform/limits.ts';
 import type { Log } from './platform/log.ts';
 import type { Metrics } from './platform/metrics.ts';
 import type { Realtime } from './realtime/realtime.ts';
+import type { Presence } from './presence/presence.ts';
 import type { MessageWriter } from './messages/messages.ts';
 
 /** What every feature is given: the edges of the system, made once per process. */
@@ -15,4 +16,5 @@ export interface Services {
 	limits: Limiter;
 	realtime: Realtime;
 	writer: MessageWriter;
+	presence: Presence;
 }

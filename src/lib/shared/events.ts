@@ -46,6 +46,8 @@ export const streamEvent = z.discriminatedUnion('type', [
 	z.object({ type: z.literal('person.advanced'), delta: personDelta }),
 	/** From this version on the stream hears this conversation too. */
 	z.object({ type: z.literal('conversation.followed'), conversationId: z.uuid(), version }),
+	/** Somebody at whom this browser looks (`presence.look`). It passes: no version counts it. */
+	z.object({ type: z.literal('presence.changed'), personId: z.uuid(), online: z.boolean() }),
 	z.object({ type: z.literal('session.ended') }),
 	/** The server is about to stop; come back after a random part of this time. */
 	z.object({ type: z.literal('server.stopping'), withinMs: z.number() }),

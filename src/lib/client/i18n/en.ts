@@ -234,6 +234,13 @@ export const en = {
 		alreadyIn: 'Already in the group'
 	},
 
+	// --- Who is there ----------------------------------------------------------------------------
+	presence: {
+		online: 'online',
+		show: 'Show others when I am online',
+		showText: 'If you hide it, you do not see when others are online either.'
+	},
+
 	// --- Settings --------------------------------------------------------------------------------
 	settings: {
 		title: 'Settings',
@@ -252,6 +259,7 @@ export const en = {
 		themeLight: 'Light',
 		themeDark: 'Dark',
 		language: 'Language',
+		privacy: 'Privacy',
 		password: 'Password',
 		passwordChange: 'Change password',
 		passwordCurrent: 'Current password',

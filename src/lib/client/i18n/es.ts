@@ -231,6 +231,12 @@ export const es: Messages = {
 		alreadyIn: 'Ya está en el grupo'
 	},
 
+	presence: {
+		online: 'en línea',
+		show: 'Mostrar a los demás cuándo estoy en línea',
+		showText: 'Si lo ocultas, tampoco ves cuándo están en línea los demás.'
+	},
+
 	settings: {
 		title: 'Ajustes',
 		open: 'Ajustes',
@@ -248,6 +254,7 @@ export const es: Messages = {
 		themeLight: 'Claro',
 		themeDark: 'Oscuro',
 		language: 'Idioma',
+		privacy: 'Privacidad',
 		password: 'Contraseña',
 		passwordChange: 'Cambiar contraseña',
 		passwordCurrent: 'Contraseña actual',

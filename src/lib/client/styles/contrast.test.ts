@@ -73,6 +73,8 @@ const controls: [string, string][] = [
 		['--color-warning-fill', `--color-${s}`]
 	]),
 	...surfaces.map((s): [string, string] => ['--color-focus', `--color-${s}`]),
+	// The dot of who is online, on a row under the pointer and on the one that is open.
+	...['hover', 'selected'].map((s): [string, string] => ['--color-success-fill', `--color-${s}`]),
 	['--color-focus', '--color-bubble-own']
 ];
 

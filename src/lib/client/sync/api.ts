@@ -1,6 +1,7 @@
 import type { ConversationOpening, MemberList } from '#lib/shared/conversations.ts';
 import type { ConversationDelta } from '#lib/shared/events.ts';
 import type { MessagePage, PageInput, SendInput, SendOutcome } from '#lib/shared/messages.ts';
+import type { LookAnswer, LookInput } from '#lib/shared/presence.ts';
 import type { SinceInput, SyncAnswer } from '#lib/shared/sync.ts';
 
 interface Query<Input, Output> {
@@ -16,6 +17,7 @@ interface InConversation {
 /** The procedures that the client's state lives on; `trpc.ts` is one, tests make another. */
 export interface Api {
 	accounts: { viewer: { query(): Promise<unknown> } };
+	presence: { look: Mutation<LookInput, LookAnswer> };
 	sync: { since: Mutation<SinceInput, SyncAnswer> };
 	messages: {
 		send: Mutation<SendInput, ConversationDelta>;

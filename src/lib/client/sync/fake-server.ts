@@ -46,7 +46,7 @@ export function refusal(reason: ErrorCode, details: ErrorDetails = {}): Error {
 	return Object.assign(new Error(reason), { data: { reason, ...details } });
 }
 
-type Procedure = 'since' | 'send' | 'sendMany' | 'page' | 'markRead' | 'members';
+type Procedure = 'look' | 'since' | 'send' | 'sendMany' | 'page' | 'markRead' | 'members';
 
 export class FakeServer {
 	version = 0;
@@ -54,6 +54,7 @@ export class FakeServer {
 	readSeq = 0;
 	readonly messages: MessageView[] = [];
 	readonly members: MemberView[] = [];
+	readonly online = new Set<string>();
 	/** Every call, in order. */
 	readonly calls: { name: Procedure; input: unknown }[] = [];
 	/** What stands between a call and its answer: throw, or wait. */
@@ -196,6 +197,14 @@ export class FakeServer {
 
 	readonly api: Api = {
 		accounts: { viewer: { query: async () => VIEWER } },
+		presence: {
+			look: {
+				mutate: (input) =>
+					this.#call('look', input, () => ({
+						online: input.personIds.filter((id) => this.online.has(id))
+					}))
+			}
+		},
 		sync: { since: { mutate: (input) => this.#call('since', input, () => this.since(input)) } },
 		messages: {
 			send: { mutate: (input) => this.#call('send', input, () => this.#send(input)) },

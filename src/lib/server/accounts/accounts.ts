@@ -165,6 +165,23 @@ export const peopleTogether = gathered<string, PersonView | undefined>(
 	{ most: 500 }
 );
 
+/** Whether others are told when this person is online. */
+export async function showsPresence({ db }: Pick<Services, 'db'>, id: string): Promise<boolean> {
+	const [found] = await db.orm
+		.select({ shows: person.showsPresence })
+		.from(person)
+		.where(eq(person.id, id));
+	return found?.shows ?? false;
+}
+
+export async function showPresence(
+	{ db }: Pick<Services, 'db'>,
+	id: string,
+	shows: boolean
+): Promise<void> {
+	await db.orm.update(person).set({ showsPresence: shows }).where(eq(person.id, id));
+}
+
 /** Each may cost Postgres milliseconds; nobody types so much for long. */
 const FIND_LIMIT: Limit = { name: 'find-people', burst: 60, perMinute: 120 };
 const FOUND_MAX = 20;

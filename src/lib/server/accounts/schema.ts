@@ -1,5 +1,14 @@
 import { sql } from 'drizzle-orm';
-import { bigint, index, pgTable, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
+import {
+	bigint,
+	boolean,
+	index,
+	pgTable,
+	text,
+	timestamp,
+	uniqueIndex,
+	uuid
+} from 'drizzle-orm/pg-core';
 
 export const person = pgTable(
 	'person',
@@ -16,6 +25,8 @@ export const person = pgTable(
 		searchable: text().notNull(),
 		/** The person's own line of changes: memberships, read positions. */
 		version: bigint({ mode: 'number' }).notNull().default(0),
+		/** Whether others are told when the person is online, and so whether these tell it. */
+		showsPresence: boolean('shows_presence').notNull().default(true),
 		createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow()
 	},
 	(t) => [

@@ -6,6 +6,7 @@ import { MessageWriter } from '../messages/messages.ts';
 import { openDatabase } from '../platform/db.ts';
 import { openLimiter } from '../platform/limits.ts';
 import { openLog } from '../platform/log.ts';
+import { Presence } from '../presence/presence.ts';
 import { Realtime } from '../realtime/realtime.ts';
 import type { Services } from '../services.ts';
 import { changeSource } from '../sync/sync.ts';
@@ -48,7 +49,8 @@ export class House {
 			metrics: realtime.metrics,
 			limits,
 			realtime,
-			writer: new MessageWriter(db.sql, realtime, log)
+			writer: new MessageWriter(db.sql, realtime, log),
+			presence: new Presence({ db, log, limits, realtime, redisUrl: undefined })
 		};
 	}
 
@@ -70,6 +72,7 @@ export class House {
 
 	async close(): Promise<void> {
 		await this.services.realtime.close();
+		await this.services.presence.close();
 		await this.services.limits.close();
 		await this.services.db.close();
 		await this.#drop();

@@ -1,10 +1,8 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { MemoryLimiter, openLimiter, type Limit, type Limiter } from './limits.ts';
 import { openLog } from './log.ts';
+import { close, freePort, port, recordingLog, redisHere, startRedis } from './testing.ts';
 
 const limit: Limit = { name: 'test', burst: 3, perMinute: 6 };
 let now = 0;
@@ -36,8 +34,6 @@ describe('in memory', () => {
 		expect(await limiter.take(limit, 'visitor 101999'), 'the newest is remembered').toBe(10);
 	});
 });
-
-const redisHere = spawnSync('redis-server', ['--version']).status === 0;
 
 describe.skipIf(!redisHere)('in Redis (skipped where there is no redis-server)', () => {
 	let redis: { url: string; stop(): Promise<void> };
@@ -205,48 +201,4 @@ async function expectNoHoldUp(url: string, hang?: () => void) {
 	for (let i = 0; i < 20; i++) expect(await limiter.take(limit, 'anybody')).toBe(10);
 	expect(performance.now() - started, '20 × half a second would be too slow').toBeLessThan(4000);
 	expect(lines()).toHaveLength(1);
-}
-
-async function startRedis() {
-	const found = await freePort();
-	const number = port(found);
-	await close(found);
-	const child: ChildProcess = spawn(
-		'redis-server',
-		['--port', String(number), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
-		{ stdio: ['ignore', 'pipe', 'ignore'] }
-	);
-	for await (const chunk of child.stdout ?? []) {
-		if (String(chunk).includes('Ready to accept connections')) break;
-	}
-	return {
-		url: `redis://127.0.0.1:${number}`,
-		hang: () => void child.kill('SIGSTOP'),
-		async stop() {
-			const gone = once(child, 'exit');
-			child.kill('SIGKILL');
-			await gone;
-		}
-	};
-}
-
-async function freePort(connected?: (socket: Socket) => void): Promise<Server> {
-	const server = createServer(connected);
-	server.listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	return Object.assign(server, { taken: (server.address() as AddressInfo).port });
-}
-
-const port = (server: Server) => (server as Server & { taken: number }).taken;
-
-async function close(server: Server): Promise<void> {
-	server.close();
-	await once(server, 'close');
-}
-
-function recordingLog() {
-	const log = openLog('silent');
-	const told: string[] = [];
-	log.warn = ((_: object, message: string) => void told.push(message)) as typeof log.warn;
-	return { log, lines: () => told };
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { Redis } from 'ioredis';
 import type { Log } from './log.ts';
+import { PatientRedis } from './redis.ts';
 
 /** `burst` at once, and from then on `perMinute`. */
 export interface Limit {
@@ -120,38 +120,18 @@ else
 end
 return 0`;
 
-/** How long a request waits for Redis before it goes on without. */
-const PATIENCE_MS = 500;
-/** The same for the first connection, while the process starts. */
-const START_PATIENCE_MS = 1500;
-/** How long a Redis that failed is left alone: a hanging one must not slow down every request. */
-const REST_MS = 5000;
-
 class RedisLimiter implements Limiter {
-	readonly #redis: Redis;
+	readonly #redis: PatientRedis;
 	readonly #memory: Limiter;
-	readonly #log: Log;
 	readonly #clock: Clock | undefined;
-	/** Settled when the first attempt to connect has succeeded, failed or taken too long. */
-	readonly #started: Promise<void>;
-	#restUntil = 0;
-	#troubled = false;
 
 	constructor(url: string, memory: Limiter, log: Log, clock: Clock | undefined) {
 		this.#memory = memory;
-		this.#log = log;
 		this.#clock = clock;
-		this.#redis = new Redis(url, {
-			lazyConnect: true,
-			enableOfflineQueue: false,
-			maxRetriesPerRequest: 0,
-			connectTimeout: 5000,
-			commandTimeout: PATIENCE_MS,
-			retryStrategy: (times) => Math.min(times * 200, REST_MS)
+		this.#redis = new PatientRedis(url, log, {
+			fails: 'Redis fails: each process counts limits for itself.',
+			again: 'Redis answers again: limits are counted together.'
 		});
-		this.#redis.on('error', (error) => this.#failed(error));
-		const connected = this.#redis.connect().catch((error: unknown) => this.#failed(error));
-		this.#started = Promise.race([connected, pause(START_PATIENCE_MS)]);
 	}
 
 	async take(limit: Limit, key: string, cost = 1): Promise<number> {
@@ -165,42 +145,24 @@ class RedisLimiter implements Limiter {
 	}
 
 	async close(): Promise<void> {
-		this.#redis.disconnect();
+		this.#redis.close();
 		await this.#memory.close();
 	}
 
 	/** The milliseconds to wait, or null when Redis cannot be asked. */
-	async #run(limit: Limit, key: string, ms: number): Promise<number | null> {
-		await this.#started;
-		if (Date.now() < this.#restUntil) return null;
-		try {
-			const wait = await this.#redis.eval(
-				TAKE,
-				1,
-				bucketName(limit, key),
-				ms,
-				capacityMs(limit),
-				TOLERANCE_MS,
-				this.#clock?.() ?? ''
-			);
-			if (this.#troubled) this.#log.info('Redis answers again: limits are counted together.');
-			this.#troubled = false;
-			return Number(wait);
-		} catch (error) {
-			this.#failed(error);
-			return null;
-		}
-	}
-
-	#failed(error: unknown): void {
-		this.#restUntil = Date.now() + REST_MS;
-		if (this.#troubled) return;
-		this.#troubled = true;
-		this.#log.warn({ err: error }, 'Redis fails: each process counts limits for itself.');
+	#run(limit: Limit, key: string, ms: number): Promise<number | null> {
+		return this.#redis.ask(async (redis) =>
+			Number(
+				await redis.eval(
+					TAKE,
+					1,
+					bucketName(limit, key),
+					ms,
+					capacityMs(limit),
+					TOLERANCE_MS,
+					this.#clock?.() ?? ''
+				)
+			)
+		);
 	}
 }
-
-const pause = (ms: number) =>
-	new Promise<void>((resolve) => {
-		setTimeout(resolve, ms).unref();
-	});

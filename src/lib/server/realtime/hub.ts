@@ -68,6 +68,9 @@ export interface Advance {
 	renewed?: string[];
 }
 
+/** `ended`: with the session, and not only the stream. */
+export type PersonListener = (personId: string, became: 'here' | 'gone' | 'ended') => void;
+
 /** The event that tells what happened to one line of versions. */
 type Telling<Change> = (
 	id: string,
@@ -203,6 +206,7 @@ export class Hub {
 	/** One for all streams, which are many. */
 	readonly #onClose = (stream: Stream) => this.#forget(stream);
 	readonly #onConversation: ((delta: ConversationDelta) => void)[] = [];
+	readonly #onPerson: PersonListener[] = [];
 	/** Lines that have begun so far. */
 	#begun = 0;
 	#reading = false;
@@ -234,6 +238,24 @@ export class Hub {
 		this.#onConversation.push(listener);
 	}
 
+	/** Tells whose first stream here opens, and whose last one is gone. */
+	onPerson(listener: PersonListener): void {
+		this.#onPerson.push(listener);
+	}
+
+	/** Whether a session has a stream here. */
+	has(sessionId: string): boolean {
+		return this.#sessions.has(sessionId);
+	}
+
+	/** Tells what passes (it has no version) to the streams of these sessions, and to no other. */
+	tell(sessionIds: Iterable<string>, event: StreamEvent): void {
+		const frame = encodeFrame(event);
+		for (const id of sessionIds) {
+			for (const stream of this.#sessions.get(id) ?? []) stream.write(frame);
+		}
+	}
+
 	get streamCount(): number {
 		let count = 0;
 		for (const streams of this.#sessions.values()) count += streams.size;
@@ -246,7 +268,9 @@ export class Hub {
 	 */
 	async open(stream: Stream): Promise<void> {
 		joinSet(this.#sessions, stream.sessionId, stream);
-		this.#personFeed(stream.personId).streams.add(stream);
+		const { streams } = this.#personFeed(stream.personId);
+		streams.add(stream);
+		if (streams.size === 1) for (const tell of this.#onPerson) tell(stream.personId, 'here');
 		stream.onClose(this.#onClose);
 		await this.#lookUp(stream, false);
 		stream.write(encodeFrame({ type: 'stream.opened' }));
@@ -381,7 +405,8 @@ export class Hub {
 			let found = 0;
 			const sessions = [...this.#sessions.keys()];
 			const live = new Set(await this.#source.liveSessions(sessions));
-			for (const id of sessions) if (!live.has(id)) this.#cutSession(id);
+			// A new password replaced it, most likely, and its browser is about to come back.
+			for (const id of sessions) if (!live.has(id)) this.#cutSession(id, 'gone');
 			for (const { id, version } of await this.#source.personVersions([...this.#people.keys()])) {
 				const feed = this.#people.get(id);
 				if (!feed) continue;
@@ -574,20 +599,24 @@ export class Hub {
 		feeds.add(feed);
 	}
 
-	#cutSession(id: string): void {
-		for (const stream of [...(this.#sessions.get(id) ?? [])]) this.#cut(stream);
+	#cutSession(id: string, how: 'gone' | 'ended' = 'ended'): void {
+		for (const stream of [...(this.#sessions.get(id) ?? [])]) this.#cut(stream, how);
 	}
 
-	#cut(stream: Stream): void {
+	#cut(stream: Stream, how: 'gone' | 'ended' = 'ended'): void {
 		stream.write(encodeFrame({ type: 'session.ended' }));
+		this.#forget(stream, how);
 		stream.end();
-		this.#forget(stream);
 	}
 
-	#forget(stream: Stream): void {
+	#forget(stream: Stream, how: 'gone' | 'ended' = 'gone'): void {
 		this.#opening.delete(stream);
 		leaveSet(this.#sessions, stream.sessionId, stream);
+		const wasHere = this.#people.has(stream.personId);
 		leaveFeed(this.#people, stream.personId, stream);
+		if (wasHere && !this.#people.has(stream.personId)) {
+			for (const tell of this.#onPerson) tell(stream.personId, how);
+		}
 		for (const id of stream.conversations) leaveFeed(this.#conversations, id, stream);
 		stream.conversations.clear();
 	}

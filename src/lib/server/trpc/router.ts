@@ -1,6 +1,7 @@
 import { accountsRouter } from '../accounts/router.ts';
 import { conversationsRouter } from '../conversations/router.ts';
 import { messagesRouter } from '../messages/router.ts';
+import { presenceRouter } from '../presence/router.ts';
 import { syncRouter } from '../sync/router.ts';
 import { createCallerFactory, router } from './procedures.ts';
 
@@ -8,6 +9,7 @@ export const appRouter = router({
 	accounts: accountsRouter,
 	conversations: conversationsRouter,
 	messages: messagesRouter,
+	presence: presenceRouter,
 	sync: syncRouter
 });
 
