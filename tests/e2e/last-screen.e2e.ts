@@ -33,6 +33,8 @@ interface Drawn {
 	title: string;
 	/** Of the last message, from the top of the window. */
 	top: number;
+	/** Its styles, as far as they come from tokens. */
+	look: string[];
 	/** Whether the app had drawn anything itself. */
 	byApp: boolean;
 }
@@ -45,10 +47,12 @@ async function beforeTheApp(page: Page, act: () => void = () => {}): Promise<() 
 	await page.addInitScript(
 		`addEventListener('DOMContentLoaded', () => {
 			const screen = document.getElementById('${SCREEN_ID}');
+			const last = [...(screen?.querySelectorAll('article') ?? [])].at(-1);
 			window.drawn = {
+				look: last ? (${lookOf.toString()})(last) : [],
 				text: screen?.textContent ?? '',
 				title: document.title,
-				top: [...(screen?.querySelectorAll('article') ?? [])].at(-1)?.getBoundingClientRect().top ?? 0,
+				top: last?.getBoundingClientRect().top ?? 0,
 				byApp: document.querySelector('#app nav') !== null
 			};
 			(${act.toString()})();
@@ -57,11 +61,20 @@ async function beforeTheApp(page: Page, act: () => void = () => {}): Promise<() 
 	return () => page.evaluate(() => (window as unknown as { drawn: Drawn }).drawn);
 }
 
+function lookOf(message: Element): string[] {
+	return [message, ...message.querySelectorAll('div, span, time')]
+		.filter((element) => !element.classList.contains('visually-hidden'))
+		.map((element) => {
+			const { color, backgroundColor, borderRadius, padding, fontSize } = getComputedStyle(element);
+			return [color, backgroundColor, borderRadius, padding, fontSize].join(' ');
+		});
+}
+
 /** The picture is kept; the database stays, nothing is in it, and this page writes no more. */
-async function forgetReplica({ page }: Screen): Promise<void> {
+async function forgetReplica(screen: Screen): Promise<void> {
+	const { page } = screen;
+	await keepScreenNow(screen);
 	await page.evaluate(async () => {
-		// A page that has gone may write its picture after the next one has looked for it.
-		dispatchEvent(new Event('pagehide'));
 		const begin = Reflect.get<IDBDatabase, 'transaction'>(IDBDatabase.prototype, 'transaction');
 		IDBDatabase.prototype.transaction = () => {
 			throw new DOMException('No more.', 'InvalidStateError');
@@ -80,6 +93,10 @@ async function forgetReplica({ page }: Screen): Promise<void> {
 	});
 	await page.goto('about:blank');
 }
+
+/** A page that has gone may write its picture after the next one has looked for it. */
+const keepScreenNow = ({ page }: Screen) =>
+	page.evaluate(() => void dispatchEvent(new Event('pagehide')));
 
 const isUncovered = ({ page }: Screen) =>
 	page.locator(`#${SCREEN_ID}`).waitFor({ state: 'detached' });
@@ -110,6 +127,28 @@ describe('the last screen', () => {
 		const place = await ana.message('Line 30.').boundingBox();
 		expect(Math.abs((place?.y ?? 0) - top)).toBeLessThan(1);
 		expect(await ana.row(bruno.name).count()).toBe(1);
+	});
+
+	test('is drawn in the colours in which it was made, and in no others', async () => {
+		const [ana] = await pair(stage, 'Coloured');
+		const { page } = ana;
+		const url = page.url();
+		const drawn = await beforeTheApp(page);
+		for (const colorScheme of ['dark', 'light'] as const) {
+			await page.goto('about:blank');
+			await page.emulateMedia({ colorScheme });
+			await page.goto(url);
+			expect((await drawn()).text).toBe('');
+			await ana.sees('Line 30.');
+			const look = await ana.message('Line 30.').evaluate(lookOf);
+
+			await keepScreenNow(ana);
+			// When it really goes, the colours are no longer imitated.
+			await page.evaluate(() => (Storage.prototype.setItem = () => {}));
+			await page.reload();
+			expect((await drawn()).look).toEqual(look);
+			await isUncovered(ana);
+		}
 	});
 
 	test('stays until the app has the messages too, wherever it has them from', async () => {

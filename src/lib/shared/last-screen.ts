@@ -15,7 +15,9 @@ export interface KeptScreen {
 	/** Of the document; the frame may have been kept before they were chosen. */
 	lang: string;
 	theme: string;
-	/** Of the style sheet, the rules that the picture needs. */
+	/** The condition of `@media` under which `css` is right: of the window, the colours, the pointer. */
+	media: string;
+	/** Of the style sheet, what the picture needs. */
 	css: string;
 	/** The shell, as HTML; instead of `style` it has `data-style`, which no policy forbids. */
 	html: string;
@@ -39,6 +41,7 @@ export function drawLastScreen(prefix: string, id: string, draftPrefix: string):
 	}
 	const styles = document.querySelector('link[data-styles]')?.getAttribute('href');
 	if (!kept || kept.styles !== styles || !('adoptedStyleSheets' in document)) return false;
+	if (!matchMedia(kept.media || 'all').matches) return false;
 
 	document.documentElement.lang = kept.lang;
 	document.documentElement.dataset['theme'] = kept.theme;

@@ -3,7 +3,7 @@
  * of as much as the window shows, and it is gone as soon as the app itself is drawn.
  */
 import { SCREEN_ID, SCREEN_PREFIX, type KeptScreen } from '#lib/shared/last-screen.ts';
-import { rulesFor } from './rules-for.ts';
+import { pictureStyles } from './picture-styles.ts';
 import { browserStorage, keysOf } from '#lib/client/messages/storage.ts';
 
 /** What belongs to a moment, and is not there when the app opens. */
@@ -21,6 +21,12 @@ export function keepScreen(personId: string): void {
 	if (isSearching || shell.querySelector('[aria-busy=true]')) return;
 	const key = SCREEN_PREFIX + personId;
 	const picture = pictureOf(shell);
+	const root = getComputedStyle(document.documentElement);
+	const { css, media, inline } = pictureStyles(rules, classesOf(picture), {
+		matches: (condition) => matchMedia(condition).matches,
+		token: (name) => root.getPropertyValue(name).trim()
+	});
+	setAsideStyles(picture, inline);
 	const kept: KeptScreen = {
 		styles: styles.getAttribute('href') ?? '',
 		at: Date.now(),
@@ -28,7 +34,8 @@ export function keepScreen(personId: string): void {
 		title: document.title,
 		lang: document.documentElement.lang,
 		theme: document.documentElement.dataset['theme'] ?? '',
-		css: rulesFor(rules, classesOf(picture)),
+		media,
+		css,
 		html: picture.outerHTML
 	};
 	const storage = browserStorage();
@@ -147,13 +154,22 @@ function pictureOf(shell: HTMLElement): HTMLElement {
 		field.textContent = shell.querySelector('textarea')?.value ?? '';
 		field.readOnly = false;
 	}
-	for (const element of picture.querySelectorAll<HTMLElement>('[style], [id]')) {
-		element.removeAttribute('id');
+	for (const button of picture.querySelectorAll('button:not([aria-label])')) {
+		button.setAttribute('aria-label', button.textContent.trim());
+	}
+	// Nothing is read aloud from it.
+	for (const element of picture.querySelectorAll('.visually-hidden')) element.remove();
+	for (const element of picture.querySelectorAll('[id]')) element.removeAttribute('id');
+	return picture;
+}
+
+/** No policy forbids them there. */
+function setAsideStyles(picture: HTMLElement, inline: (style: string) => string): void {
+	for (const element of picture.querySelectorAll<HTMLElement>('[style]')) {
 		const style = element.getAttribute('style');
-		if (style) element.dataset['style'] = style;
+		if (style) element.dataset['style'] = inline(style);
 		element.removeAttribute('style');
 	}
-	return picture;
 }
 
 function classesOf(picture: HTMLElement): Set<string> {
