@@ -415,7 +415,14 @@ function writeConversation(
 		goesOn && forgotten === last.forgotten && (there === last.version || there === state.version);
 	if (!adds) forgetConversation(stores, id);
 	stores.conversations.put(kept);
-	if (!adds || last.members !== members || last.membersLoaded !== membersLoaded) {
+	// What came ahead of its version is not in it: another tab may have put an older row in its place.
+	const isAhead = ({ version }: { version: number }) => version > (last?.version ?? 0);
+	if (
+		!adds ||
+		last.members !== members ||
+		last.membersLoaded !== membersLoaded ||
+		[...members.values()].some(isAhead)
+	) {
 		const record: KeptMembers = {
 			conversationId: id,
 			members: [...members.values()],
@@ -424,7 +431,9 @@ function writeConversation(
 		stores.members.put(record);
 	}
 	for (const [seq, message] of messages) {
-		if (!adds || last.messages.get(seq) !== message) stores.messages.put(message);
+		if (!adds || last.messages.get(seq) !== message || isAhead(message)) {
+			stores.messages.put(message);
+		}
 	}
 	return true;
 }
