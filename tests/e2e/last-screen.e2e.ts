@@ -362,6 +362,24 @@ describe('a picture whose app does not come', () => {
 		await screen.composer.fill('');
 	}
 
+	test('is not seen in something else that fails: the device keeps its code', async () => {
+		const [ana] = await pair(stage, 'Other');
+		ana.expectErrors(/Of somebody else/, BROKEN);
+		await ana.page.addInitScript(() => {
+			addEventListener(
+				'DOMContentLoaded',
+				() => void Promise.reject(new Error('Of somebody else.'))
+			);
+		});
+		const kept = await keptPaths(ana);
+		await ana.context.setOffline(true);
+		await ana.page.reload();
+		await ana.isUncovered();
+		await ana.sees('Line 30.');
+		expect(await keptPaths(ana)).toEqual(kept);
+		await ana.context.setOffline(false);
+	});
+
 	test('is loaded again by the server where there is one', async () => {
 		const [ana] = await pair(stage, 'Lost');
 		for (const what of [ENTRY, PAGE, STYLES]) {

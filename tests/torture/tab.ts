@@ -9,6 +9,7 @@ import { httpBatchLink } from '@trpc/client/links/httpBatchLink';
 import { observable } from '@trpc/server/observable';
 import type { Random } from '../../scripts/seed/random.ts';
 import type { OutgoingMessage } from '../../src/lib/client/messages/outbox-storage.ts';
+import { DELAYS } from '../../src/lib/client/messages/outbox.svelte.ts';
 import { Session } from '../../src/lib/client/session.svelte.ts';
 import type { AppRouter } from '../../src/lib/server/trpc/router.ts';
 import type { ViewerView } from '../../src/lib/shared/accounts.ts';
@@ -31,15 +32,6 @@ const TUNNEL = 0.01;
 const TIDY = 0.01;
 const TUNNEL_MAX_MS = 6000;
 const CLOSED_MAX_MS = 3000;
-/** Refusals after which an outbox tries again by itself. */
-const DELAYS = new Set([
-	'network',
-	'internal',
-	'server_busy',
-	'sending_too_fast',
-	'too_many_attempts',
-	'not_signed_in'
-]);
 
 export type Way =
 	/** Streams, as most. */

@@ -12,10 +12,14 @@ export function mendFrame(cacheName: string, offline: string): void {
 
 	// A page that goes stops what it was loading.
 	addEventListener('pagehide', () => (isMending = true));
-	// Before the app has taken over, whatever fails unseen is its start: one import that leads to all.
-	const isWaiting = () => document.querySelector('#app > [aria-busy]') !== null;
-	const startFailed = () => isWaiting() && void mend(false);
-	addEventListener('unhandledrejection', startFailed);
+	// Before the app has taken over, what fails to be imported is its start: one import leads to all.
+	const startFailed = () => {
+		if (document.querySelector('#app > [aria-busy]')) void mend(false);
+	};
+	addEventListener('unhandledrejection', ({ reason }) => {
+		// All browsers say so with this word. Whatever else fails must not cost the device its code.
+		if (reason instanceof TypeError && /module/i.test(reason.message)) startFailed();
+	});
 	addEventListener('vite:preloadError', startFailed);
 	// It does not bubble.
 	addEventListener(

@@ -50,7 +50,8 @@ interface Refusal {
 type Outcome = { delta: ConversationDelta } | { error: Refusal };
 /** For which the server has not said what became of it. */
 const NO_ANSWER: Outcome = { error: { reason: 'internal' } };
-const DELAYS: ReadonlySet<string> = new Set<Refusal['reason']>([
+/** After these a message is tried again. */
+export const DELAYS: ReadonlySet<string> = new Set<Refusal['reason']>([
 	'network',
 	'internal',
 	'server_busy',
