@@ -98,9 +98,6 @@ async function forgetReplica(screen: Screen): Promise<void> {
 const keepScreenNow = ({ page }: Screen) =>
 	page.evaluate(() => void dispatchEvent(new Event('pagehide')));
 
-const isUncovered = ({ page }: Screen) =>
-	page.locator(`#${SCREEN_ID}`).waitFor({ state: 'detached' });
-
 const keptScreens = ({ page }: Screen) =>
 	page.evaluate(
 		(prefix) => Object.keys(localStorage).filter((key) => key.startsWith(prefix)),
@@ -122,7 +119,7 @@ describe('the last screen', () => {
 		expect(text).not.toContain('Line 1.');
 		expect(title).toContain(bruno.name);
 
-		await isUncovered(ana);
+		await ana.isUncovered();
 		await ana.sees('Line 30.');
 		const place = await ana.message('Line 30.').boundingBox();
 		expect(Math.abs((place?.y ?? 0) - top)).toBeLessThan(1);
@@ -135,7 +132,7 @@ describe('the last screen', () => {
 		const drawn = await beforeTheApp(page);
 		await page.reload();
 		const { look } = await drawn();
-		await isUncovered(ana);
+		await ana.isUncovered();
 		await ana.sees('Line 30.');
 		expect(look).toEqual(await ana.message('Line 30.').evaluate(lookOf));
 
@@ -183,7 +180,7 @@ describe('the last screen', () => {
 		await eventually(async () => (await frames()).length).toBeGreaterThan(before + 5);
 		expect(new Set(await frames())).toEqual(new Set(['picture']));
 		release();
-		await isUncovered(ana);
+		await ana.isUncovered();
 		await ana.sees('Line 30.');
 		await eventually(async () => new Set(await frames())).toEqual(new Set(['picture', 'app true']));
 
@@ -211,7 +208,7 @@ describe('the last screen', () => {
 		// Of what was said there, no more than the list says too.
 		expect(text).not.toContain('Line 29.');
 		await ana.sees('To Carla.');
-		await isUncovered(ana);
+		await ana.isUncovered();
 	});
 
 	test('takes what is written and pressed before the app is there', async () => {
@@ -265,7 +262,7 @@ describe('the last screen', () => {
 			document.querySelector<HTMLElement>('#last-screen article a')?.click();
 		});
 		await ana.page.reload();
-		await isUncovered(ana);
+		await ana.isUncovered();
 		expect(await ana.page.locator('html').getAttribute('data-swallowed')).toBe('false');
 	});
 
@@ -274,7 +271,7 @@ describe('the last screen', () => {
 		ana.expectErrors(/status of 401/);
 		const { path } = ana;
 		await ana.page.reload();
-		await isUncovered(ana);
+		await ana.isUncovered();
 		expect(await keptScreens(ana)).toHaveLength(1);
 
 		// Another session has come into the browser.
