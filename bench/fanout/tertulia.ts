@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { openLog } from '../../src/lib/server/platform/log.ts';
-import { Hub, type ChangeSource } from '../../src/lib/server/realtime/hub.ts';
+import type { ChangeSource } from '../../src/lib/server/realtime/change-source.ts';
+import { Hub } from '../../src/lib/server/realtime/hub.ts';
 import { SocketStream } from '../../src/lib/server/realtime/stream.ts';
 import { BEGINNING, nextDelta, ROOM, serveRoom } from './room.ts';
 

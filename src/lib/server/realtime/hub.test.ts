@@ -3,7 +3,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ConversationChange, PersonChange } from '#lib/shared/events.ts';
 import { openLog } from '../platform/log.ts';
 import { TestStream } from '../testing.ts';
-import { Hub, type ChangeSource, type Position, type Told } from './hub.ts';
+import type { ChangeSource, Position, Told } from './change-source.ts';
+import { Hub } from './hub.ts';
 
 const GROUP = 'group';
 const ana = { id: 'ana', sessionId: 'session of ana' };

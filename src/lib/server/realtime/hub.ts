@@ -8,56 +8,12 @@ import {
 } from '#lib/shared/events.ts';
 import type { Log } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
+import type { ChangeSource, HeardStanding } from './change-source.ts';
 import type { Range, Ring } from './doorbell.ts';
+import { Feed, tellConversation, tellPerson } from './feed.ts';
 import { Few } from './few.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 import type { Stream } from './stream.ts';
-
-/** What the hub asks of the tables. Each answer is as of the moment it is given, or later. */
-export interface ChangeSource {
-	/** What a person may hear; null when the session is not valid (any more). */
-	standing(personId: string, sessionId: string): Promise<Standing | null>;
-	/** Where those of the conversations stand of which the person is a member at that moment. */
-	memberVersions(personId: string, ids: string[]): Promise<PositionAt[]>;
-	/** What changed since; null in place of changes where that is too much to tell. */
-	conversationDeltas(from: Position[]): Promise<Told<ConversationChange>[]>;
-	personDeltas(from: Position[]): Promise<Told<PersonChange>[]>;
-	conversationVersions(ids: string[]): Promise<Position[]>;
-	personVersions(ids: string[]): Promise<Position[]>;
-	/** Those of the sessions that are still valid. */
-	liveSessions(ids: string[]): Promise<string[]>;
-}
-
-export interface Standing {
-	version: number;
-	conversations: string[];
-}
-
-/** A standing as the streams of this process have been told it. */
-export interface HeardStanding {
-	version: number;
-	conversations: Iterable<string>;
-	/** The version of a conversation, or null where nobody listens or there is more to tell. */
-	toldTo(conversationId: string): number | null;
-}
-
-export interface Position {
-	id: string;
-	version: number;
-}
-
-/** What one statement saw. */
-export interface PositionAt extends Position {
-	/** The same number for all that was seen at the same moment, and no other. */
-	moment: number;
-}
-
-export interface Told<Change> {
-	id: string;
-	base: number;
-	version: number;
-	changes: Change[] | null;
-}
 
 /** What a transaction of this process changed, with the changes themselves. */
 export interface Advance {
@@ -70,103 +26,6 @@ export interface Advance {
 
 /** `ended`: with the session, and not only the stream. */
 export type PersonListener = (personId: string, became: 'here' | 'gone' | 'ended') => void;
-
-/** The event that tells what happened to one line of versions. */
-type Telling<Change> = (
-	id: string,
-	base: number,
-	version: number,
-	changes: Change[]
-) => StreamEvent;
-
-const tellPerson: Telling<PersonChange> = (_id, base, version, changes) => ({
-	type: 'person.advanced',
-	delta: { base, version, changes }
-});
-
-const tellConversation: Telling<ConversationChange> = (conversationId, base, version, changes) => ({
-	type: 'conversation.advanced',
-	delta: { conversationId, base, version, changes }
-});
-
-/**
- * One line of versions that somebody here listens to. `cursor` is how far its streams have been
- * told: a delta that continues it is passed on, one that leaves a gap makes the hub read the gap
- * first. So a lost notification can hide neither a message nor, what matters more, a removal.
- */
-class Feed<Change> {
-	readonly id: string;
-	readonly streams = new Few<Stream>();
-	/** Openings that wait for where the line stands: it has to go on hearing for them. */
-	holds = 0;
-	/** Null until the tables have been asked where the line stands. */
-	cursor: number | null = null;
-	/** How many lines of the hub had begun when this one did. */
-	begunAs = 0;
-	/** The moment whose version it began with. */
-	begunAt = 0;
-	/** The newest version heard of. */
-	heard = 0;
-	readonly #event: Telling<Change>;
-	/** Told in this turn of the event loop, and to be written in one frame. */
-	#gathered: Change[] | null = null;
-	#gatheredFrom: number | null = null;
-	/** When this process learned of what the streams have not been told yet. */
-	#learnedAt = 0;
-	#learnedFrom: 'this process' | 'another' = 'another';
-	readonly #metrics: Metrics;
-
-	constructor(id: string, metrics: Metrics, event: Telling<Change>) {
-		this.id = id;
-		this.#metrics = metrics;
-		this.#event = event;
-	}
-
-	/** Starts the watch, unless it is running. */
-	learn(from: 'this process' | 'another'): void {
-		if (this.#learnedAt !== 0) return;
-		this.#learnedAt = performance.now();
-		this.#learnedFrom = from;
-	}
-
-	get behind(): boolean {
-		return this.cursor === null || this.heard > this.cursor;
-	}
-
-	continuedBy(delta: { base: number; version: number }): boolean {
-		return this.cursor !== null && delta.base <= this.cursor && delta.version > this.cursor;
-	}
-
-	/** Begins where the tables stand; once begun, later answers change nothing. */
-	begin(version: number): void {
-		this.cursor ??= version;
-		this.heard = Math.max(this.heard, version);
-	}
-
-	gather(changes: Change[], version: number): void {
-		this.#gatheredFrom ??= this.cursor;
-		if (this.#gathered) this.#gathered.push(...changes);
-		else this.#gathered = [...changes];
-		this.cursor = version;
-		this.heard = Math.max(this.heard, version);
-	}
-
-	flush(): void {
-		const base = this.#gatheredFrom;
-		const changes = this.#gathered;
-		this.#gatheredFrom = null;
-		this.#gathered = null;
-		const learnedAt = this.#learnedAt;
-		this.#learnedAt = 0;
-		if (base === null || this.cursor === null || !changes || this.streams.size === 0) return;
-		const frame = encodeFrame(this.#event(this.id, base, this.cursor, changes));
-		this.streams.forEach((stream) => stream.write(frame));
-		const { frames, events, commitToStream } = this.#metrics;
-		frames.add(this.streams.size);
-		events.add(this.streams.size * changes.length);
-		if (learnedAt !== 0) commitToStream.since(learnedAt, this.#learnedFrom);
-	}
-}
 
 export interface HubOptions {
 	/** Milliseconds between comparisons with the tables, which find what a lost notification hid. */

@@ -11,8 +11,9 @@ import type { Database, Transaction } from '../platform/db.ts';
 import type { Log } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
 import { Bell } from './bell.ts';
+import type { ChangeSource } from './change-source.ts';
 import { CHANNEL, decodeRing, encodeRing, type Ring } from './doorbell.ts';
-import { Hub, type Advance, type ChangeSource, type HubOptions } from './hub.ts';
+import { Hub, type Advance, type HubOptions } from './hub.ts';
 
 /**
  * How the process hears of others' changes: the real one is Postgres' LISTEN. It goes on trying until

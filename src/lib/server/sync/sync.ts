@@ -16,7 +16,13 @@ import {
 import { messageColumns, messageView, peopleNamedIn, type MessageRow } from '../messages/schema.ts';
 import type { Database, Sql } from '../platform/db.ts';
 import { gathered } from '../platform/gathering.ts';
-import type { ChangeSource, Position, PositionAt, Standing, Told } from '../realtime/hub.ts';
+import type {
+	ChangeSource,
+	Position,
+	PositionAt,
+	Standing,
+	Told
+} from '../realtime/change-source.ts';
 import type { Services } from '../services.ts';
 
 /** People asked about by one statement at the most; each has hundreds of conversations. */
