@@ -17,6 +17,8 @@ const TARGET_MS = 300;
 /** What is shown may be older than that for as long, once online. */
 const BEHIND_MS = 1000;
 const SETTLE_MS = 700;
+/** The least page that there is, with the same headers: what a browser takes for any. */
+const LEAST = '/healthz';
 /** Nothing is asked of a page for so long, while it opens. */
 const QUIET_MS = 2000;
 /** Messages on the device after which the first visit may end. */
@@ -66,24 +68,29 @@ async function measure(
 	const warm: Opening[] = [];
 	const elsewhere: Opening[] = [];
 	const click: number[] = [];
+	const least: number[] = [];
 	for (let run = 0; run < RUNS; run++) {
 		const fresh = await browser.visitor(url, cookies);
 		cold.push(await open(fresh, path));
 		await fresh.leave();
 		// Where one was last, which is `path` again after a visit to it.
-		for (let i = 0; i < LATER_VISITS / RUNS; i++) warm.push(await open(visited, path));
+		for (let i = 0; i < LATER_VISITS / RUNS; i++) {
+			least.push(await openLeast(visited));
+			warm.push(await open(visited, path));
+		}
 		elsewhere.push(await open(visited, other));
 		click.push(await timeOfClick(visited, other, path));
 	}
-	const row = (what: string, times: number[], target?: number) =>
+	const row = (what: string, times: number[], target?: number, subject = 'tertulia') =>
 		distribution(times, {
-			subject: 'tertulia',
+			subject,
 			at: { what, cpu: `${CPU_SLOWDOWN} × slower` },
 			...(target !== undefined && { target })
 		});
 	return [
 		...row('first visit', shownAfter(cold)),
 		...row('later visit', shownAfter(warm), TARGET_MS),
+		...row('a page of two letters', least, undefined, 'limit'),
 		...row('later visit, until the app is in charge', usableAfter(warm)),
 		...row('later visit, until it is up to date', currentAfter(warm)),
 		...row('later visit, from online to up to date', behindFor(warm), BEHIND_MS),
@@ -156,6 +163,15 @@ async function open(visitor: Visitor, path: string): Promise<Opening> {
 	return opening;
 }
 
+async function openLeast(visitor: Visitor): Promise<number> {
+	const tab = await slowTab(visitor);
+	await tab.navigate(LEAST);
+	await sleep(QUIET_MS);
+	const shown = await tab.evaluate<number>(inPage(shownAt, LEAST));
+	await tab.close();
+	return shown;
+}
+
 async function timeOfClick(visitor: Visitor, from: string, to: string): Promise<number> {
 	const tab = await slowTab(visitor);
 	await tab.navigate(from);
@@ -203,8 +219,9 @@ function watch(rows: number): void {
 	const sync: Partial<Pick<Seen, 'asked' | 'synced'>> = {};
 	Object.assign(window, { seen, sync });
 	const isThere = (within: string) =>
-		document.querySelectorAll(`${within} nav [data-conversation-row]`).length >= rows &&
-		document.querySelector(`${within} [role=log] article`) !== null;
+		document.contentType === 'text/plain' ||
+		(document.querySelectorAll(`${within} nav [data-conversation-row]`).length >= rows &&
+			document.querySelector(`${within} [role=log] article`) !== null);
 	const look = () => {
 		const times = (seen[location.pathname] ??= {});
 		const shown = times.shown === undefined && isThere('body');
@@ -245,6 +262,11 @@ function seenAt(path: string): Promise<Partial<Seen>> {
 		};
 		look();
 	});
+}
+
+/** Runs in the page. */
+function shownAt(path: string): number | undefined {
+	return (window as Window & { seen?: Record<string, Partial<Seen>> }).seen?.[path]?.shown;
 }
 
 /** Runs in the page: waits for so many messages on the device, and for the worker. */
