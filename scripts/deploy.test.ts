@@ -68,6 +68,10 @@ describe('docker-compose.yml', () => {
 		expect(Object.keys(example)).toEqual(Object.keys(filledIn));
 		expect(() => readEnv(appEnvironment(example))).toThrow(/default password/);
 		expect(() => appEnvironment({})).toThrow(/not set/);
+		const direct = { DATABASE_DIRECT_URL: 'postgres://tertulia:postgres@postgres/tertulia' };
+		expect(() => readEnv({ ...appEnvironment(filledIn), ...direct })).toThrow(
+			/DATABASE_DIRECT_URL: has a default password/
+		);
 	});
 
 	test('opens the database with the password and the name that it is made with', () => {

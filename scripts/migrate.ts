@@ -1,9 +1,9 @@
 /** `pnpm migrate`: brings the database at DATABASE_URL forward. `pnpm start` does so by itself. */
-import { readEnv } from '../src/env.ts';
+import { directUrl, readEnv } from '../src/env.ts';
 import { migrate } from '../src/lib/server/platform/migrate.ts';
 import { runScript } from './lib/problem.ts';
 
 await runScript(async () => {
-	await migrate(readEnv(process.env).DATABASE_URL);
+	await migrate(directUrl(readEnv(process.env)));
 	console.log('The database is up to date.');
 });

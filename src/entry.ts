@@ -7,7 +7,7 @@
 import { existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { readEnv, SettingsError, variables, type Env } from '#env';
+import { directUrl, readEnv, SettingsError, variables, type Env } from '#env';
 import { migrate } from './lib/server/platform/migrate.ts';
 
 /** What `src/lib/server/app.ts` leaves on `globalThis` once SvelteKit has started it. */
@@ -39,7 +39,7 @@ async function serve(): Promise<void> {
 	const built = new URL('../build/handler.js', import.meta.url);
 	if (!existsSync(built)) throw new SettingsError('There is no build yet: run “pnpm build” first.');
 
-	await migrate(env.DATABASE_URL);
+	await migrate(directUrl(env));
 	const { app, handler } = await loadApp(built);
 	const server = createServer((req, res) => {
 		if (app.handle(req, res)) return;
@@ -119,7 +119,8 @@ function isPlain(error: unknown): error is Error {
 		return true;
 	}
 	if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === '28P01' || code === '3D000') {
-		error.message = `DATABASE_URL: the database does not let us in (${error.message}).`;
+		const name = process.env.DATABASE_DIRECT_URL ? 'DATABASE_DIRECT_URL' : 'DATABASE_URL';
+		error.message = `${name}: the database does not let us in (${error.message}).`;
 		return true;
 	}
 	return error instanceof SettingsError;

@@ -40,6 +40,11 @@ export const variables = {
 		z.union([z.literal(''), z.url({ protocol: /^postgres(ql)?$/ })]).default(''),
 		'none: required'
 	),
+	DATABASE_DIRECT_URL: setting(
+		'Postgres itself, where `DATABASE_URL` leads to a pooler such as PgBouncer: for migrations, and for the one connection that listens. To PgBouncer before 1.21 add `?prepare=false` to `DATABASE_URL`.',
+		z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+		'the same as `DATABASE_URL`'
+	),
 	DATABASE_POOL: setting('Connections to Postgres per process.', count(10, 2)),
 	REDIS_URL: setting(
 		'Redis, needed when several processes run: limits are then counted together, and who is online is known together.',
@@ -110,6 +115,10 @@ export function readEnv(source: Record<string, string | undefined>): Env {
 	return result;
 }
 
+/** What asks for a connection of its own, and not one from a pooler. */
+export const directUrl = ({ DATABASE_DIRECT_URL, DATABASE_URL }: Env) =>
+	DATABASE_DIRECT_URL ?? DATABASE_URL;
+
 function productionProblems(env: Env): string[] {
 	const problems: string[] = [];
 	if (!env.ORIGIN) {
@@ -121,9 +130,15 @@ function productionProblems(env: Env): string[] {
 		}
 		if (origin !== env.ORIGIN) problems.push(`ORIGIN: write it as ${origin}, without a path`);
 	}
-	const password = decodeURIComponent(new URL(env.DATABASE_URL).password);
-	if ([DEVELOPMENT_PASSWORD, 'postgres', 'password', 'change-me'].includes(password)) {
-		problems.push('DATABASE_URL: has a default password; choose one of your own');
+	for (const name of ['DATABASE_URL', 'DATABASE_DIRECT_URL'] as const) {
+		const url = env[name];
+		const password = url && decodeURIComponent(new URL(url).password);
+		if (
+			password &&
+			[DEVELOPMENT_PASSWORD, 'postgres', 'password', 'change-me'].includes(password)
+		) {
+			problems.push(`${name}: has a default password; choose one of your own`);
+		}
 	}
 	if (env.DEMO) problems.push('DEMO: lets anybody in without a password; not in production');
 	return problems;

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { getTRPCErrorFromUnknown } from '@trpc/server';
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
-import { readEnv, type Env } from '#env';
+import { directUrl, readEnv, type Env } from '#env';
 import { pollInput } from '#lib/shared/sync.ts';
 import { RecentSessions } from './accounts/recent-sessions.ts';
 import { deleteExpired, readSessionToken, sessionCookie } from './accounts/sessions.ts';
@@ -71,7 +71,7 @@ export class App {
 	constructor(
 		env: Env,
 		{
-			listen = listenOn(env.DATABASE_URL),
+			listen = listenOn(directUrl(env)),
 			log = openLog(env.LOG_LEVEL),
 			hub,
 			presence

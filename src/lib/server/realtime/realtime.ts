@@ -47,6 +47,8 @@ export class Realtime {
 	readonly #onSessionsEnd: ((ids: string[] | 'any') => void)[] = [];
 	#listening = false;
 	#interrupted = false;
+	/** Warns, unless this process hears itself before. */
+	#deaf: NodeJS.Timeout | undefined;
 
 	constructor(
 		db: Database,
@@ -105,6 +107,7 @@ export class Realtime {
 
 	async close(withinMs = 0): Promise<void> {
 		this.hub.close(withinMs);
+		clearTimeout(this.#deaf);
 		const listener = await this.#listener.catch(() => undefined);
 		await this.#bell.settled();
 		await listener?.stop();
@@ -125,12 +128,31 @@ export class Realtime {
 			this.#log.info('Listening to the database again.');
 		}
 		for (const resolve of this.#waiting.splice(0)) resolve();
+		void this.#listenToOurselves();
 		// What was told while nobody listened.
 		void this.hub.sweep();
 	}
 
+	/**
+	 * A pooler takes in LISTEN, and gives the connection to somebody else: all would seem well, and
+	 * come late. By another connection, since a notification comes back on its own in any case.
+	 */
+	async #listenToOurselves(): Promise<void> {
+		clearTimeout(this.#deaf);
+		this.#deaf = setTimeout(() => {
+			this.#log.error(
+				'What is notified is not heard here. If DATABASE_URL leads to a pooler, DATABASE_DIRECT_URL has to lead to Postgres itself.'
+			);
+		}, HEARD_WITHIN_MS).unref();
+		await this.db.sql`select pg_notify(${CHANNEL}, ${`${this.processId} `})`.catch(() => {
+			// Postgres cannot be asked, which is told of elsewhere.
+			clearTimeout(this.#deaf);
+		});
+	}
+
 	#lost(): void {
 		this.#listening = false;
+		clearTimeout(this.#deaf);
 		if (this.#interrupted) return;
 		this.#interrupted = true;
 		this.#log.warn('Listening to the database was interrupted.');
@@ -138,12 +160,14 @@ export class Realtime {
 
 	#hear(payload: string): void {
 		const { processId, ring } = decodeRing(payload);
-		if (processId === this.processId) return;
+		if (processId === this.processId) return clearTimeout(this.#deaf);
 		this.#tellEnds(ring);
 		this.hub.ring(ring);
 	}
 }
 
+/** Far longer than a notification takes, if it comes. */
+const HEARD_WITHIN_MS = 5000;
 const LISTEN_AGAIN_MS = 100;
 const LISTEN_AGAIN_MAX_MS = 3000;
 /** A connection that takes longer to notify is dead, and so deaf too. */
