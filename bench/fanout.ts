@@ -112,7 +112,7 @@ async function start(
 	return { server, port: (await server.hears<{ port: number }>()).port };
 }
 
-export const measureMemory = () => withCompiler(idleStreams);
+export const measureIdleStreams = () => withCompiler(idleStreams);
 
 export async function measureFanOut(): Promise<Measurement[]> {
 	return withCompiler(async (programs) => {

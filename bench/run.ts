@@ -2,8 +2,9 @@
 import { parseArgs } from 'node:util';
 import { Problem, runScript } from '../scripts/lib/problem.ts';
 import { jsonLines, table, type Measurement } from './lib/measurement.ts';
-import { measureFanOut, measureMemory } from './fanout.ts';
+import { measureFanOut } from './fanout.ts';
 import { measureLatency } from './latency.ts';
+import { measureMemory } from './memory.ts';
 import { measureOpening } from './open.ts';
 import { measureOpeningInBrowser } from './open-client.ts';
 import { measureSync } from './sync.ts';
@@ -31,7 +32,10 @@ const BENCHMARKS: Record<string, Benchmark> = {
 		what: '5,000 clients with 300 conversations each come back at once',
 		measure: measureSync
 	},
-	memory: { what: 'What an idle stream costs', measure: measureMemory },
+	memory: {
+		what: 'What an idle stream costs, and by how much a server grows that works',
+		measure: measureMemory
+	},
 	open: {
 		what: 'Server time to open a conversation of 100,000 messages, and to sync 300 of them',
 		measure: measureOpening
