@@ -1,9 +1,11 @@
 import { expect } from 'vitest';
 import { en } from '#lib/client/i18n/en.ts';
-import { eventually, test, useStage } from './stage.ts';
 import { listen } from './listener.ts';
+import type { Screen } from './people.ts';
+import { BROKEN, eventually, test, useStage } from './stage.ts';
 
 const stage = useStage();
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
 test('two people sign up, find each other and talk both ways', async () => {
 	const ana = await stage.visitor('Ana Núñez');
@@ -92,6 +94,47 @@ test('what is unread is counted in list and title, and read on one device is rea
 	await ana.sees('Four.');
 	await bruno.sees('Four.');
 	await eventually(() => bruno.page.title()).not.toContain('(');
+});
+
+test('what is marked as unread is so on all devices, also later, until one reads there again', async () => {
+	const ana = await stage.person('Marked Ana');
+	const phone = await stage.anotherDevice(ana, PHONE);
+	const bruno = await stage.person('Marked Bruno');
+	await bruno.startDirect(ana.name);
+	await bruno.say('Could you look at this?');
+	await ana.open(bruno.name);
+	await ana.sees('Could you look at this?');
+	const marked = (screen: Screen) =>
+		screen.row(bruno.name).getByText(en.conversations.markedUnread, { exact: true });
+	const isMarked = async (screen: Screen) => {
+		await marked(screen).waitFor();
+		await eventually(() => screen.page.title()).toMatch(/^\(1\) /);
+	};
+	const isRead = async (screen: Screen) => {
+		await marked(screen).waitFor({ state: 'detached' });
+		await eventually(() => screen.page.title()).not.toContain('(');
+	};
+	await isRead(phone);
+
+	await ana.chooseFrom(ana.button(en.conversation.actions), en.conversation.markUnread);
+	await eventually(() => new URL(ana.page.url()).pathname).toBe('/chats');
+	for (const screen of [ana, phone]) await isMarked(screen);
+	await phone.page.reload();
+	await isMarked(phone);
+
+	await phone.open(bruno.name);
+	await phone.sees('Could you look at this?');
+	for (const screen of [ana, phone]) await isRead(screen);
+
+	// Without a network it is kept, and told when there is one.
+	await phone.context.setOffline(true);
+	phone.expectErrors(BROKEN);
+	await phone.chooseFrom(phone.button(en.conversation.actions), en.conversation.markUnread);
+	await isMarked(phone);
+	await isRead(ana);
+	await phone.context.setOffline(false);
+	await isMarked(ana);
+	await isMarked(phone);
 });
 
 test('the list is ordered by activity and shows the last message', async () => {

@@ -45,7 +45,9 @@ export const conversationSnapshot = z.object({
 	peerId: z.uuid().nullable(),
 	/** The viewer's own standing. */
 	role,
-	readSeq: z.number().int()
+	readSeq: z.number().int(),
+	/** By hand, although it is read up to `readSeq`. */
+	markedUnread: z.boolean()
 });
 export type ConversationSnapshot = z.infer<typeof conversationSnapshot>;
 
@@ -86,5 +88,7 @@ export const conversationInput = z.object({ conversationId: z.uuid() });
 export const markReadInput = z.object({
 	conversationId: z.uuid(),
 	/** Everything up to and with this place has been seen. */
-	seq: z.number().int().min(0)
+	seq: z.number().int().min(0),
+	/** Marked as unread nevertheless. */
+	unread: z.boolean().default(false)
 });

@@ -30,6 +30,7 @@ export const personChange = z.discriminatedUnion('type', [
 		type: z.literal('membership.changed'),
 		conversationId: z.uuid(),
 		readSeq: z.number().int(),
+		markedUnread: z.boolean(),
 		left: z.boolean()
 	})
 ]);

@@ -12,6 +12,7 @@ import {
 	emptyReplica,
 	fromSnapshot,
 	isCached,
+	isUnread,
 	knownVersions,
 	mergeMembers,
 	mergePage,
@@ -65,7 +66,8 @@ class Server {
 			activeAt: lastMessage?.sentAt ?? 0,
 			peerId: null,
 			role: this.members.get(VIEWER)?.role ?? 'member',
-			readSeq: own?.seq ?? 0
+			readSeq: own?.seq ?? 0,
+			markedUnread: false
 		};
 	}
 	delta(base: number): ConversationDelta {
@@ -122,6 +124,7 @@ const answer = (parts: Partial<SyncAnswer>): SyncAnswer => ({
 	reset: [],
 	gone: [],
 	readSeqs: {},
+	marked: [],
 	people: [],
 	...parts
 });
@@ -285,10 +288,11 @@ describe('the page to open with', () => {
 });
 
 describe("the person's line", () => {
-	const changed = (readSeq: number, left = false) => ({
+	const changed = (readSeq: number, left = false, markedUnread = false) => ({
 		type: 'membership.changed' as const,
 		conversationId: ID,
 		readSeq,
+		markedUnread,
 		left
 	});
 	const advanced = (base: number, version: number, ...changes: ReturnType<typeof changed>[]) => ({
@@ -299,6 +303,29 @@ describe("the person's line", () => {
 	test('reading elsewhere shows here', () => {
 		const { replica } = applyEvent(replicaOf(serverWith(10)), advanced(0, 1, changed(7)));
 		expect(unreadCount(held(replica))).toBe(3);
+	});
+
+	test('marking as unread elsewhere shows here, and so does reading after it', () => {
+		const server = serverWith(2);
+		const marked = applyEvent(replicaOf(server), advanced(0, 1, changed(2, false, true))).replica;
+		expect(unreadCount(held(marked))).toBe(0);
+		expect(isUnread(held(marked))).toBe(true);
+		const read = applyEvent(marked, advanced(1, 2, changed(2))).replica;
+		expect(isUnread(held(read))).toBe(false);
+	});
+
+	test('a late answer of sync neither brings a mark back nor takes one away', () => {
+		const asked = replicaOf(serverWith(2));
+		const before = answer({ personVersion: 1, readSeqs: { [ID]: 2 }, marked: [ID] });
+		const now = applyEvent(
+			applyEvent(asked, advanced(0, 1, changed(2, false, true))).replica,
+			advanced(1, 2, changed(2))
+		).replica;
+		expect(isUnread(held(applySync(now, before, asked).replica))).toBe(false);
+		const inTime = applySync(asked, before, asked).replica;
+		expect(isUnread(held(inTime))).toBe(true);
+		const later = answer({ personVersion: 2, readSeqs: { [ID]: 2 } });
+		expect(isUnread(held(applySync(inTime, later, inTime).replica))).toBe(false);
 	});
 
 	test('leaving drops the conversation', () => {
@@ -356,6 +383,7 @@ describe('an answer of sync', () => {
 			type: 'membership.changed' as const,
 			conversationId: ID,
 			readSeq: 0,
+			markedUnread: false,
 			left: true
 		};
 		const { replica } = applyEvent(
@@ -466,8 +494,10 @@ test('whatever is delivered, in whatever order, every row is one that was, and s
 			}
 			const sync = answer({ deltas: [server.delta(held(replica).version)] });
 			const state = held(applySync(replica, sync, replica).replica);
-			const { lastSeq, lastMessage, version, conversation, role, activeAt, readSeq } = state;
-			expect({ lastSeq, lastMessage, version, conversation, role, activeAt, readSeq }).toEqual({
+			const { lastSeq, lastMessage, version, conversation, role, activeAt } = state;
+			const { readSeq, markedUnread } = state;
+			const standing = { lastSeq, lastMessage, version, conversation, role, activeAt };
+			expect({ ...standing, readSeq, markedUnread }).toEqual({
 				...server.snapshot(),
 				peerId: undefined
 			});

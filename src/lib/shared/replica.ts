@@ -44,6 +44,8 @@ export interface ConversationState {
 	/** The viewer's own standing. */
 	readonly role: Role;
 	readonly readSeq: number;
+	/** By hand, although it is read up to `readSeq`. */
+	readonly markedUnread: boolean;
 	/** By person, with the tombstones of those who left. Complete only when `membersLoaded`. */
 	readonly members: ReadonlyMap<string, MemberView>;
 	readonly membersLoaded: boolean;
@@ -196,6 +198,11 @@ export function withReadSeq(state: ConversationState, readSeq: number): Conversa
 	return readSeq > state.readSeq ? { ...state, readSeq } : state;
 }
 
+/** A mark comes and goes: it is taken only from who knows the viewer's line at least as far. */
+export function withMark(state: ConversationState, markedUnread: boolean): ConversationState {
+	return state.markedUnread === markedUnread ? state : { ...state, markedUnread };
+}
+
 /** A page of history. Read before what is forgotten, it is refused: the same state comes back. */
 export function mergePage(
 	state: ConversationState,
@@ -265,6 +272,13 @@ export function unreadCount(state: Pick<ConversationState, 'lastSeq' | 'readSeq'
 	return Math.max(0, state.lastSeq - state.readSeq);
 }
 
+/** Whether it asks for attention. */
+export function isUnread(
+	state: Pick<ConversationState, 'lastSeq' | 'readSeq' | 'markedUnread'>
+): boolean {
+	return state.markedUnread || unreadCount(state) > 0;
+}
+
 /** The page that a conversation opens with: around the first unread message, or the newest. */
 export function openingPage(
 	state: Pick<ConversationState, 'lastSeq' | 'readSeq'> & { conversation: { id: string } }
@@ -332,8 +346,10 @@ export function applyPersonChange(replica: Replica, delta: PersonDelta): Advance
 		if (type !== 'membership.changed') continue;
 		const held = next.conversations.get(change.conversationId);
 		if (change.left) next = withoutConversation(next, change.conversationId);
-		else if (held) next = withConversation(next, withReadSeq(held, change.readSeq));
-		else needsSync = true;
+		else if (held) {
+			const read = withReadSeq(held, change.readSeq);
+			next = withConversation(next, withMark(read, change.markedUnread));
+		} else needsSync = true;
 	}
 	return { replica: next, needsSync };
 }
@@ -347,6 +363,7 @@ export function applySync(replica: Replica, answer: SyncAnswer, asked: Replica):
 	const outdated =
 		answer.personVersion < replica.personVersion && asked.personVersion < replica.personVersion;
 	const reset = new Set(answer.reset);
+	const marked = new Set(answer.marked);
 	const conversations = new Map(replica.conversations);
 	const named: PersonView[] = [...answer.people];
 	let needsSync = false;
@@ -367,10 +384,12 @@ export function applySync(replica: Replica, answer: SyncAnswer, asked: Replica):
 		if (held && snapshot.version < askedVersion) {
 			// The database was brought back from a backup: what we have seen has never happened.
 			conversations.set(id, fromSnapshot(snapshot));
-		} else if (held && held.version < snapshot.version) {
-			conversations.set(id, resetTo(held, snapshot, replica.viewerId));
 		} else if (held) {
-			conversations.set(id, withReadSeq(held, snapshot.readSeq));
+			const now =
+				held.version < snapshot.version
+					? resetTo(held, snapshot, replica.viewerId)
+					: withReadSeq(held, snapshot.readSeq);
+			conversations.set(id, withMark(now, (outdated ? held : snapshot).markedUnread));
 		} else if (outdated) {
 			needsSync = true;
 		} else if (!reset.has(id)) {
@@ -385,7 +404,9 @@ export function applySync(replica: Replica, answer: SyncAnswer, asked: Replica):
 	}
 	for (const [id, readSeq] of Object.entries(answer.readSeqs)) {
 		const held = conversations.get(id);
-		if (held) conversations.set(id, withReadSeq(held, readSeq));
+		if (!held) continue;
+		const read = withReadSeq(held, readSeq);
+		conversations.set(id, outdated ? read : withMark(read, marked.has(id)));
 	}
 	const personVersion = outdated ? replica.personVersion : answer.personVersion;
 	return {

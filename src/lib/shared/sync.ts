@@ -48,6 +48,8 @@ export const syncAnswer = z.object({
 	gone: z.array(z.uuid()),
 	/** Own read positions that moved since `personVersion`, in conversations that are known. */
 	readSeqs: z.record(z.uuid(), z.number().int()),
+	/** Those of `readSeqs` that the viewer has marked as unread. */
+	marked: z.array(z.uuid()),
 	people: z.array(personView)
 });
 export type SyncAnswer = z.infer<typeof syncAnswer>;

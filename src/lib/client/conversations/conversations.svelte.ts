@@ -2,9 +2,11 @@ import { uuidv7 } from 'uuidv7';
 import type { ConversationDelta } from '#lib/shared/events.ts';
 import {
 	adoptOpening,
+	isUnread,
 	mergeMembers,
 	unreadCount,
 	withConversation,
+	withMark,
 	withoutConversation,
 	withPeople,
 	withReadSeq,
@@ -28,7 +30,10 @@ export class Conversations {
 		[...this.#store.replica.conversations.values()].sort(byActivity)
 	);
 	readonly #unreadTotal = $derived.by(() =>
-		this.#list.reduce((total, state) => total + unreadCount(state), 0)
+		this.#list.reduce(
+			(total, state) => total + (isUnread(state) ? Math.max(1, unreadCount(state)) : 0),
+			0
+		)
 	);
 
 	constructor(
@@ -112,10 +117,18 @@ export class Conversations {
 	markRead(conversationId: string, seq: number): void {
 		const state = this.get(conversationId);
 		if (!state) return;
-		const read = withReadSeq(state, Math.min(seq, state.lastSeq));
+		const read = withMark(withReadSeq(state, Math.min(seq, state.lastSeq)), false);
 		if (read === state) return;
 		this.#store.commit(withConversation(this.#store.replica, read));
 		this.#readMarks.mark(conversationId, read.readSeq);
+	}
+
+	/** Until something is read there again, on all devices: to come back to it. */
+	markUnread(conversationId: string): void {
+		const state = this.get(conversationId);
+		if (!state) return;
+		this.#store.commit(withConversation(this.#store.replica, withMark(state, true)));
+		this.#readMarks.mark(conversationId, state.readSeq, true);
 	}
 
 	/** Brings back what an earlier page could not tell the server. */

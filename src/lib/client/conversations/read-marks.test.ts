@@ -94,3 +94,38 @@ test('without storage it is told as long as the page lives', async () => {
 	await vi.advanceTimersByTimeAsync(1000);
 	expect(told).toEqual([7]);
 });
+
+test('marked as unread is told after what was read, the last wish last, also by the next page', async () => {
+	const storage = new MemoryStorage();
+	const told: object[] = [];
+	const open = (answers: boolean) =>
+		new ReadMarks(
+			'viewer',
+			async (input) => {
+				told.push(input);
+				if (!answers) await new Promise(() => {});
+			},
+			storage,
+			() => 0.999
+		);
+	const crashed = open(false);
+	crashed.mark('here', 7);
+	crashed.mark('here', 5, true);
+	await vi.advanceTimersByTimeAsync(1000);
+	expect(told).toEqual([{ conversationId: 'here', seq: 7 }]);
+
+	const next = open(true);
+	next.load();
+	next.flush();
+	await vi.advanceTimersByTimeAsync(1000);
+	expect(told.at(-1)).toEqual({ conversationId: 'here', seq: 7, unread: true });
+	expect(storage.length).toBe(0);
+
+	next.mark('here', 7, true);
+	next.mark('here', 7);
+	await vi.advanceTimersByTimeAsync(1000);
+	expect(told.slice(2)).toEqual([
+		{ conversationId: 'here', seq: 7, unread: true },
+		{ conversationId: 'here', seq: 7 }
+	]);
+});

@@ -6,6 +6,14 @@ const PREFIX = 'tertulia.read.';
 /** At most so often per conversation, while somebody scrolls through what is unread. */
 const PAUSE_MS = 250;
 
+/** Read up to there, and marked as unread nevertheless or not. */
+interface Mark {
+	seq: number;
+	unread: boolean;
+}
+
+type Tell = (input: { conversationId: string; seq: number; unread?: boolean }) => Promise<unknown>;
+
 /**
  * Tells the server how far the viewer has read: at once, then the newest position when the last one
  * has been taken. What could not be told is told again: at once by `flush`, and in any case after a
@@ -13,8 +21,8 @@ const PAUSE_MS = 250;
  * device, which shows it as read also to the page that comes after this one.
  */
 export class ReadMarks {
-	readonly #tell: (input: { conversationId: string; seq: number }) => Promise<unknown>;
-	readonly #wanted = new Map<string, number>();
+	readonly #tell: Tell;
+	readonly #wanted = new Map<string, Mark>();
 	readonly #busy = new Set<string>();
 	readonly #failures = new Map<string, number>();
 	readonly #prefix: string;
@@ -23,7 +31,7 @@ export class ReadMarks {
 
 	constructor(
 		personId: string,
-		tell: (input: { conversationId: string; seq: number }) => Promise<unknown>,
+		tell: Tell,
 		storage: Storage | null = browserStorage(),
 		random: Random = Math.random
 	) {
@@ -33,11 +41,13 @@ export class ReadMarks {
 		this.#random = random;
 	}
 
-	mark(conversationId: string, seq: number): void {
-		this.#want(conversationId, seq);
+	mark(conversationId: string, seq: number, unread = false): void {
+		this.#want(conversationId, { seq, unread });
 		try {
-			if (this.#kept(conversationId) < seq) {
-				this.#storage?.setItem(this.#prefix + conversationId, String(seq));
+			const kept = this.#kept(conversationId);
+			if (!kept || kept.seq < seq || kept.unread !== unread) {
+				const text = write({ seq: Math.max(seq, kept?.seq ?? 0), unread });
+				this.#storage?.setItem(this.#prefix + conversationId, text);
 			}
 		} catch {
 			// Full or forbidden: it lives as long as the page.
@@ -49,7 +59,8 @@ export class ReadMarks {
 	load(): void {
 		for (const key of keysOf(this.#storage, this.#prefix)) {
 			const conversationId = key.slice(this.#prefix.length);
-			this.#want(conversationId, this.#kept(conversationId));
+			const kept = this.#kept(conversationId);
+			if (kept) this.#want(conversationId, kept);
 		}
 	}
 
@@ -64,18 +75,19 @@ export class ReadMarks {
 	}
 
 	async #send(conversationId: string): Promise<void> {
-		const seq = this.#wanted.get(conversationId);
-		if (seq === undefined || this.#busy.has(conversationId)) return;
+		const mark = this.#wanted.get(conversationId);
+		if (!mark || this.#busy.has(conversationId)) return;
 		this.#busy.add(conversationId);
 		this.#wanted.delete(conversationId);
 		try {
-			await this.#tell({ conversationId, seq });
+			const { seq, unread } = mark;
+			await this.#tell({ conversationId, seq, ...(unread && { unread }) });
 			this.#failures.delete(conversationId);
-			this.#settle(conversationId, seq);
+			this.#settle(conversationId, mark);
 		} catch (error) {
 			this.#busy.delete(conversationId);
-			if (isPassing(errorReason(error))) this.#tellLater(conversationId, seq);
-			else this.#settle(conversationId, seq);
+			if (isPassing(errorReason(error))) this.#tellLater(conversationId, mark);
+			else this.#settle(conversationId, mark);
 			return;
 		}
 		setTimeout(() => {
@@ -84,28 +96,40 @@ export class ReadMarks {
 		}, PAUSE_MS);
 	}
 
-	#want(conversationId: string, seq: number): void {
-		this.#wanted.set(conversationId, Math.max(seq, this.#wanted.get(conversationId) ?? 0));
+	/** The furthest position, and what was said last. */
+	#want(conversationId: string, { seq, unread }: Mark): void {
+		const before = this.#wanted.get(conversationId)?.seq ?? 0;
+		this.#wanted.set(conversationId, { seq: Math.max(seq, before), unread });
 	}
 
-	/** Another tab may have read further, and tells it itself. */
-	#settle(conversationId: string, seq: number): void {
-		if (this.#kept(conversationId) <= seq) {
+	/** Another tab may have read further, or said something else: it tells that itself. */
+	#settle(conversationId: string, { seq, unread }: Mark): void {
+		const kept = this.#kept(conversationId);
+		if (kept && kept.seq <= seq && kept.unread === unread) {
 			this.#storage?.removeItem(this.#prefix + conversationId);
 		}
 	}
 
-	#kept(conversationId: string): number {
-		return Number(this.#storage?.getItem(this.#prefix + conversationId) ?? 0);
+	#kept(conversationId: string): Mark | null {
+		const text = this.#storage?.getItem(this.#prefix + conversationId);
+		return text ? read(text) : null;
 	}
 
-	#tellLater(conversationId: string, seq: number): void {
-		this.#want(conversationId, seq);
+	#tellLater(conversationId: string, mark: Mark): void {
+		const { unread } = this.#wanted.get(conversationId) ?? mark;
+		this.#want(conversationId, { ...mark, unread });
 		const failures = (this.#failures.get(conversationId) ?? 0) + 1;
 		this.#failures.set(conversationId, failures);
 		setTimeout(() => void this.#send(conversationId), backoff(failures, this.#random));
 	}
 }
+
+const UNREAD = ' unread';
+const write = ({ seq, unread }: Mark) => `${seq}${unread ? UNREAD : ''}`;
+const read = (text: string): Mark => ({
+	seq: Number.parseInt(text, 10) || 0,
+	unread: text.endsWith(UNREAD)
+});
 
 /** Nobody is signed in: what was read is nobody's business any more. */
 export function wipeReadMarks(storage = browserStorage()): void {

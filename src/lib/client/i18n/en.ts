@@ -134,6 +134,7 @@ export const en = {
 		emptyTitle: 'No conversations yet',
 		emptyText: 'Find somebody you know and say hello.',
 		unread: (count: number) => plural(count, 'unread message', 'unread messages'),
+		markedUnread: 'Marked as unread',
 		/** Before the text of the last message in the list. */
 		lastBy: (who: Who) => `${subject(who)}: `,
 		noMessages: 'No messages yet',
@@ -147,6 +148,7 @@ export const en = {
 		pickText: 'Or start a new one.',
 		backToList: 'Back to conversations',
 		actions: 'Conversation actions',
+		markUnread: 'Mark as unread',
 		timeline: (name: string) => `Messages with ${name}`,
 		emptyTitle: 'Nothing said yet',
 		emptyText: (name: string) => `This is where you and ${name} talk.`,

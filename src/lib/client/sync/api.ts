@@ -32,6 +32,6 @@ export interface Api {
 		removePerson: Mutation<InConversation & { personId: string }, ConversationDelta>;
 		leave: Mutation<InConversation, unknown>;
 		members: Query<InConversation, MemberList>;
-		markRead: Mutation<InConversation & { seq: number }, unknown>;
+		markRead: Mutation<InConversation & { seq: number; unread?: boolean }, unknown>;
 	};
 }

@@ -52,6 +52,7 @@ export class FakeServer {
 	version = 0;
 	personVersion = 0;
 	readSeq = 0;
+	markedUnread = false;
 	readonly messages: MessageView[] = [];
 	readonly members: MemberView[] = [];
 	readonly online = new Set<string>();
@@ -118,7 +119,8 @@ export class FakeServer {
 			activeAt: lastMessage?.sentAt ?? 0,
 			peerId: null,
 			role: 'member',
-			readSeq: this.readSeq
+			readSeq: this.readSeq,
+			markedUnread: this.markedUnread
 		};
 	}
 
@@ -133,6 +135,7 @@ export class FakeServer {
 			reset: far ? [ID] : [],
 			gone: Object.keys(conversations).filter((id) => id !== ID),
 			readSeqs: fresh ? {} : { [ID]: this.readSeq },
+			marked: !fresh && this.markedUnread ? [ID] : [],
 			people: []
 		};
 	}
@@ -228,6 +231,7 @@ export class FakeServer {
 				mutate: (input) =>
 					this.#call('markRead', input, () => {
 						this.readSeq = Math.max(this.readSeq, input.seq);
+						this.markedUnread = input.unread ?? false;
 					})
 			}
 		}

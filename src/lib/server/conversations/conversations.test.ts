@@ -224,6 +224,35 @@ describe('read positions', () => {
 		expect(theirs.heard.map(({ type }) => type)).toEqual(['stream.opened']);
 	});
 
+	test('stay where they are when one marks as unread, until one reads again, on all devices', async () => {
+		const conversationId = await group(ben);
+		await ana.call.messages.send({ id: uuidv7(), conversationId, body: 'one' });
+		const { personVersion } = await ben.call.sync.since({ conversations: {} });
+		const mine = await openStream(app.services, ben);
+		const theirs = await openStream(app.services, ana);
+		const told = (markedUnread: boolean) =>
+			mine.hears('person.advanced', ({ delta }) =>
+				delta.changes.some((change) => change.readSeq === 2 && change.markedUnread === markedUnread)
+			);
+		const known = { conversations: { [conversationId]: 5 }, personVersion };
+
+		await ben.call.conversations.markRead({ conversationId, seq: 2, unread: true });
+		await told(true);
+		const marked = await ben.call.sync.since(known);
+		expect(marked).toMatchObject({ readSeqs: { [conversationId]: 2 }, marked: [conversationId] });
+		const { snapshots } = await ben.call.sync.since({ conversations: {} });
+		const found = snapshots.find(({ conversation }) => conversation.id === conversationId);
+		expect(found).toMatchObject({ readSeq: 2, markedUnread: true });
+		const others = await ana.call.sync.since({ conversations: {} });
+		expect(others.snapshots.filter(({ markedUnread }) => markedUnread)).toEqual([]);
+
+		await ben.call.conversations.markRead({ conversationId, seq: 2 });
+		await told(false);
+		const read = await ben.call.sync.since(known);
+		expect(read).toMatchObject({ readSeqs: { [conversationId]: 2 }, marked: [] });
+		expect(theirs.heard.map(({ type }) => type)).toEqual(['stream.opened']);
+	});
+
 	test('are not taken from who is removed meanwhile', async () => {
 		const conversationId = await group(ben);
 		await ana.call.messages.send({ id: uuidv7(), conversationId, body: 'one' });

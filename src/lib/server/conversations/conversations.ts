@@ -229,25 +229,29 @@ export async function listMembers(
 	return { version: standing.version, members: rows.map(memberView) };
 }
 
-/** Moves the viewer's read position forward, never back, on all their devices. */
+/**
+ * Moves the viewer's read position forward, never back, on all their devices; `unread` marks it to
+ * come back to, until the next time.
+ */
 export async function markRead(
 	services: Services,
 	viewerId: string,
-	{ conversationId, seq }: z.infer<typeof markReadInput>
+	{ conversationId, seq, unread }: z.infer<typeof markReadInput>
 ): Promise<void> {
 	await write(services.realtime, async (w) => {
 		const [row] = await w.tx.execute<{ read_seq: number; moved: boolean }>(sql`
 			with mine as (
-				select m.conversation_id, m.read_seq, least(${seq}::bigint, c.last_seq) as seq
+				select m.conversation_id, m.read_seq,
+					greatest(m.read_seq, least(${seq}::bigint, c.last_seq)) as seq
 				from member m join conversation c on c.id = m.conversation_id
 				where m.conversation_id = ${conversationId} and m.person_id = ${viewerId}
 					and m.left_at is null
 				-- Who is removed while this waits is no member.
 				for no key update of m
 			), moved as (
-				update member m set read_seq = mine.seq from mine
+				update member m set read_seq = mine.seq, marked_unread = ${unread} from mine
 				where m.conversation_id = mine.conversation_id and m.person_id = ${viewerId}
-					and m.read_seq < mine.seq
+					and (m.read_seq < mine.seq or m.marked_unread <> ${unread})
 				returning m.read_seq
 			)
 			select coalesce(moved.read_seq, mine.read_seq) as read_seq, moved.read_seq is not null as moved
@@ -327,7 +331,8 @@ async function join(
 				version: sql`excluded.version`,
 				joinedAt: sql`now()`,
 				leftAt: null,
-				readSeq: sql`greatest(member.read_seq, excluded.read_seq)`
+				readSeq: sql`greatest(member.read_seq, excluded.read_seq)`,
+				markedUnread: false
 			}
 		});
 	const ids = ordered.map(({ personId }) => personId);
@@ -399,10 +404,10 @@ async function tellMembership(
 			.update(member)
 			.set({ personVersion })
 			.where(and(eq(member.conversationId, conversationId), eq(member.personId, personId)))
-			.returning({ readSeq: member.readSeq });
+			.returning({ readSeq: member.readSeq, markedUnread: member.markedUnread });
 		if (!row) continue;
 		w.personChanged(personId, personVersion, [
-			{ type: 'membership.changed', conversationId, readSeq: row.readSeq, left }
+			{ type: 'membership.changed', conversationId, ...row, left }
 		]);
 	}
 }

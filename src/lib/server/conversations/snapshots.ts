@@ -12,7 +12,11 @@ import {
 } from './schema.ts';
 
 /** A conversation as the viewer's membership finds it. */
-export type OwnConversation = ConversationRow & { role: Role; read_seq: number };
+export type OwnConversation = ConversationRow & {
+	role: Role;
+	read_seq: number;
+	marked_unread: boolean;
+};
 
 /** One conversation, for a member who has just started or opened it. */
 export async function opening(
@@ -33,7 +37,7 @@ export async function opening(
 /** Those of the conversations that the viewer is a member of. */
 function ownConversations(sql: Sql, viewerId: string, ids: string[]) {
 	return sql<OwnConversation[]>`
-		select ${conversationColumns(sql)}, v.role, v.read_seq
+		select ${conversationColumns(sql)}, v.role, v.read_seq, v.marked_unread
 		from unnest(${ids}::uuid[]) as k(id)
 		join member v on v.conversation_id = k.id and v.person_id = ${viewerId}
 		cross join lateral ${conversationOf(sql, 'v')} c
@@ -70,7 +74,8 @@ export async function snapshotsOf(
 		activeAt: lastOf.get(row.id)?.sentAt ?? row.active_at,
 		peerId: peerOf.get(row.id) ?? null,
 		role: row.role,
-		readSeq: own.get(row.id) ?? row.read_seq
+		readSeq: own.get(row.id) ?? row.read_seq,
+		markedUnread: row.marked_unread
 	}));
 }
 

@@ -57,6 +57,7 @@ const membership = (left: boolean): PersonChange => ({
 	type: 'membership.changed',
 	conversationId: GROUP,
 	readSeq: 0,
+	markedUnread: false,
 	left
 });
 const standing = (version: number, left: boolean): ConversationChange => ({

@@ -268,7 +268,7 @@ async function perform(
 				case 'resend':
 					return last && messages.send(last);
 				case 'read':
-					return doors.markRead({ conversationId, seq: one.where });
+					return doors.markRead({ conversationId, seq: one.where, unread: one.where % 3 === 0 });
 				case 'leave':
 					return doors.leave({ conversationId });
 				case 'add':
@@ -333,7 +333,8 @@ function view({ personVersion, conversations }: Replica) {
 		lastSeq: state.lastSeq,
 		lastMessage: state.lastMessage,
 		role: state.role,
-		readSeq: state.readSeq
+		readSeq: state.readSeq,
+		markedUnread: state.markedUnread
 	}));
 	return { personVersion, states: states.toSorted((a, b) => (a.id < b.id ? -1 : 1)) };
 }

@@ -159,6 +159,7 @@ test('who listens here and is current costs no statement, and who is not is told
 		reset: [],
 		gone: [],
 		readSeqs: {},
+		marked: [],
 		people: []
 	});
 	expect(asked).toBe(0);
@@ -191,6 +192,7 @@ test('an outsider who listens learns nothing by naming what others are told', as
 			snapshots: [],
 			gone: [id],
 			readSeqs: {},
+			marked: [],
 			people: []
 		});
 	}

@@ -86,13 +86,15 @@ export async function since(
 	syncBehind.observe(missed);
 	resets.add(reset.length);
 	const people = await peopleTogether(sql, peopleOf(snapshots, deltas));
+	const read = standing.read.filter(([id]) => known[id] !== undefined);
 	return {
 		personVersion: standing.version,
 		deltas,
 		snapshots,
 		reset,
 		gone,
-		readSeqs: Object.fromEntries(standing.read.filter(([id]) => known[id] !== undefined)),
+		readSeqs: Object.fromEntries(read.map(([id, seq]) => [id, seq])),
+		marked: read.flatMap(([id, , isMarked]) => (isMarked ? id : [])),
 		people: people.filter((person) => person !== undefined)
 	};
 }
@@ -108,15 +110,18 @@ interface StandingRow {
 	conversations: string | null;
 }
 
+/** How far the viewer has read, and whether it is marked as unread nevertheless. */
+type Read = [id: string, seq: number, markedUnread: boolean];
+
 /** The viewers' own lines: version, memberships, and the read positions that moved since. */
 const standingsWithReads = gathered<
 	{ viewerId: string; knownPerson: number },
-	(Standing & { read: [id: string, seq: number][] }) | undefined
+	(Standing & { read: Read[] }) | undefined
 >(
 	async (sql, asked) => {
-		const rows = await sql<(StandingRow & { read: [id: string, seq: number][] | null })[]>`
+		const rows = await sql<(StandingRow & { read: Read[] | null })[]>`
 			select k.n, p.version, ${membershipsOf(sql)}, (
-				select json_agg(json_build_array(m.conversation_id, m.read_seq))
+				select json_agg(json_build_array(m.conversation_id, m.read_seq, m.marked_unread))
 				from member m
 				where m.person_id = p.id and m.left_at is null
 					-- Who knows more than there is has seen a database that was restored since.
@@ -190,7 +195,7 @@ interface Asked {
 const movedConversations = gathered<Asked, OwnConversation | undefined>(
 	async (sql, asked) => {
 		const rows = await sql<(OwnConversation & { n: number })[]>`
-			select k.n, ${conversationColumns(sql)}, v.role, v.read_seq
+			select k.n, ${conversationColumns(sql)}, v.role, v.read_seq, v.marked_unread
 			from unnest(
 				${asked.map(({ viewerId }) => viewerId)}::uuid[], ${asked.map(({ id }) => id)}::uuid[],
 				${asked.map(({ known }) => known)}::bigint[]
@@ -362,9 +367,16 @@ async function personDeltas(sql: Sql, from: Position[]): Promise<Told<PersonChan
 		where p.version > k.since`;
 	if (rows.length === 0) return [];
 	const memberships = await sql<
-		{ person_id: string; conversation_id: string; read_seq: number; gone: boolean }[]
+		{
+			person_id: string;
+			conversation_id: string;
+			read_seq: number;
+			marked_unread: boolean;
+			gone: boolean;
+		}[]
 	>`
-		select m.person_id, m.conversation_id, m.read_seq, m.left_at is not null as gone
+		select m.person_id, m.conversation_id, m.read_seq, m.marked_unread,
+			m.left_at is not null as gone
 		from unnest(${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.since)}::bigint[])
 			as k(id, since)
 		join member m on m.person_id = k.id and m.person_version > k.since
@@ -379,6 +391,7 @@ async function personDeltas(sql: Sql, from: Position[]): Promise<Told<PersonChan
 				type: 'membership.changed',
 				conversationId: row.conversation_id,
 				readSeq: row.read_seq,
+				markedUnread: row.marked_unread,
 				left: row.gone
 			}))
 	}));

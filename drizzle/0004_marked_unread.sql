@@ -1,0 +1,1 @@
+ALTER TABLE "member" ADD COLUMN "marked_unread" boolean DEFAULT false NOT NULL;
