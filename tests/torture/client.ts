@@ -104,8 +104,12 @@ export class Client extends Device {
 		this.#ask();
 	}
 
-	protected override async markRead(conversationId: string, seq: number): Promise<void> {
-		await this.call.conversations.markRead.mutate({ conversationId, seq });
+	protected override async markRead(
+		conversationId: string,
+		seq: number,
+		unread: boolean
+	): Promise<void> {
+		await this.call.conversations.markRead.mutate({ conversationId, seq, unread });
 		this.marked.set(conversationId, Math.max(seq, this.marked.get(conversationId) ?? 0));
 	}
 

@@ -213,7 +213,11 @@ export abstract class Device {
 	protected abstract send(conversationId: string, body: string): string;
 	/** A group when it has a name. */
 	protected abstract start(personIds: string[], name: string | null): Promise<unknown>;
-	protected abstract markRead(conversationId: string, seq: number): Promise<unknown>;
+	protected abstract markRead(
+		conversationId: string,
+		seq: number,
+		unread: boolean
+	): Promise<unknown>;
 	protected abstract read(state: ConversationState): Promise<unknown>;
 	protected abstract rename(conversationId: string, name: string): Promise<unknown>;
 	protected abstract addPerson(conversationId: string, personId: string): Promise<unknown>;
@@ -261,7 +265,10 @@ export abstract class Device {
 		const state = busy ?? random.pick(own);
 		const { id, kind } = state.conversation;
 		if (dice < 0.7) return this.write(id);
-		if (dice < 0.82) return this.attempt(() => this.markRead(id, state.lastSeq));
+		if (dice < 0.82) {
+			const unread = random.chance(0.2);
+			return this.attempt(() => this.markRead(id, state.lastSeq, unread));
+		}
 		if (dice < 0.86) return this.attempt(() => this.read(state));
 		if (dice < 0.88) return this.attempt(() => this.#knockElsewhere());
 		if (dice < 0.885) return this.reload();

@@ -298,8 +298,11 @@ export class Tab extends Device {
 		);
 	}
 
-	protected override markRead(conversationId: string, seq: number): Promise<void> {
-		this.#with(({ conversations }) => conversations.markRead(conversationId, seq));
+	protected override markRead(conversationId: string, seq: number, unread: boolean): Promise<void> {
+		this.#with(({ conversations }) => {
+			if (unread) conversations.markUnread(conversationId);
+			else conversations.markRead(conversationId, seq);
+		});
 		return Promise.resolve();
 	}
 

@@ -329,7 +329,8 @@ const view = ({ conversations }: Replica) =>
 				activeAt: state.activeAt,
 				peerId: state.peerId,
 				role: state.role,
-				readSeq: state.readSeq
+				readSeq: state.readSeq,
+				markedUnread: state.markedUnread
 			}
 		])
 	);
