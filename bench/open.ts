@@ -1,162 +1,300 @@
 import { uuidv7 } from 'uuidv7';
-import { HttpPerson } from '../scripts/lib/http-person.ts';
-import { readEnv } from '../src/env.ts';
-import { App } from '../src/lib/server/app.ts';
-import { messagePage } from '../src/lib/server/messages/messages.ts';
-import { openDatabase, type Sql } from '../src/lib/server/platform/db.ts';
-import { since } from '../src/lib/server/sync/sync.ts';
-import type { PageInput } from '../src/lib/shared/messages.ts';
-import { withDatabase, withServer } from './lib/house.ts';
+import { Problem } from '../scripts/lib/problem.ts';
+import { findChromium } from '../scripts/lib/chromium.ts';
+import { startServer } from '../tests/setup/server.ts';
+import { withDatabase } from './lib/house.ts';
 import { distribution, type Measurement } from './lib/measurement.ts';
+import { BareBrowser, type Tab, type Visitor } from './lib/tab.ts';
+import { fill } from './open-server.ts';
 
-const MESSAGES = 100_000;
-const MEMBERS = 50;
-const CONVERSATIONS = 300;
-/** Changes in each of them that a client has missed. */
-const MISSED = 3;
-const RUNS = 200;
-const WARM_UP = 20;
-const TARGET_MS = 100;
+const RUNS = 10;
+/** Of what is promised. */
+const LATER_VISITS = 20;
+const CPU_SLOWDOWN = 4;
+/** As many as the window has room for. */
+const ROWS = 10;
+const TARGET_MS = 300;
+/** What is shown may be older than that for as long, once online. */
+const BEHIND_MS = 1000;
+const SETTLE_MS = 700;
+/** The least page that there is, with the same headers: what a browser takes for any. */
+const LEAST = '/healthz';
+/** Nothing is asked of a page for so long, while it opens. */
+const QUIET_MS = 2000;
+/** Messages on the device after which the first visit may end. */
+const ENOUGH = 300;
 
-type Known = Record<string, number>;
-
-/** The two ways to ask: the services in this process, and the procedures over HTTP. */
-interface Asking {
-	page(input: PageInput): Promise<unknown>;
-	since(conversations: Known): Promise<unknown>;
-}
-
+/**
+ * From the beginning of a navigation (or the click on a row of the list) to the frame that shows the
+ * list (as far as the window shows it) and the last messages of a conversation, in Chromium at a
+ * quarter of this machine's speed. Cold is a browser that was never here; warm has visited before and
+ * kept what it saw. It needs the build (`pnpm build`).
+ */
 export async function measureOpening(): Promise<Measurement[]> {
-	return withDatabase((databaseUrl) =>
-		withServer({ DATABASE_URL: databaseUrl }, async (url) => {
-			const person = new HttpPerson(url);
-			const viewer = await person.call.accounts.signUp.mutate({
-				name: 'Viewer',
-				username: 'viewer',
-				email: 'viewer@example.org',
-				password: uuidv7()
-			});
-			const filled = await fill(databaseUrl, viewer.id);
-
-			const app = new App(
-				readEnv({ NODE_ENV: 'test', DATABASE_URL: databaseUrl, LOG_LEVEL: 'warn' })
-			);
-			const inProcess: Asking = {
-				page: (input) => messagePage(app.services, viewer.id, input),
-				since: (conversations) => since(app.services, viewer.id, { conversations })
-			};
-			const overHttp: Asking = {
-				page: (input) => person.call.messages.page.query(input),
-				since: (conversations) => person.call.sync.since.mutate({ conversations })
-			};
-			try {
-				return [
-					...(await measure('in process', inProcess, filled)),
-					...(await measure('HTTP', overHttp, filled))
-				];
-			} finally {
-				await app.close();
-			}
-		})
-	);
-}
-
-export interface Filled {
-	/** The one of many messages. */
-	conversationId: string;
-	known: Known;
-}
-
-/** A long conversation and many short ones, numbered as the app would have done it. */
-export async function fill(databaseUrl: string, viewerId: string): Promise<Filled> {
-	const { sql, close } = openDatabase(databaseUrl, 1);
-	try {
-		await sql`
-			insert into person (id, name, username, email, password_hash, searchable)
-			select gen_random_uuid(), 'Person ' || n, 'person.' || n, 'person.' || n || '@example.org',
-				'none', 'person ' || n
-			from generate_series(1, ${MEMBERS - 1}) n`;
-		const [conversationId] = await fillGroups(sql, viewerId, 1, MEMBERS, MESSAGES);
-		await fillGroups(sql, viewerId, CONVERSATIONS - 1, 4, 30);
-		await sql`vacuum analyze`;
-		const rows = await sql<{ id: string; version: number }[]>`select id, version from conversation`;
-		return {
-			conversationId: conversationId ?? '',
-			known: Object.fromEntries(rows.map(({ id, version }) => [id, version]))
-		};
-	} finally {
-		await close();
-	}
-}
-
-async function fillGroups(
-	sql: Sql,
-	viewerId: string,
-	count: number,
-	members: number,
-	messages: number
-): Promise<string[]> {
-	const ids = Array.from({ length: count }, () => uuidv7());
-	await sql`
-		insert into conversation (id, kind, name, version, last_seq, settled_seq, changed)
-		select id, 'group', 'Group ' || n, ${members + messages}, ${messages}, ${messages}, 1
-		from unnest(${ids}::uuid[]) with ordinality as c(id, n)`;
-	await sql`
-		insert into member (conversation_id, person_id, version, person_version)
-		select c.id, p.id, row_number() over (partition by c.id order by p.id), 1
-		from unnest(${ids}::uuid[]) c(id) cross join lateral (
-			select id from person order by id <> ${viewerId}, md5(id::text || c.id::text)
-			limit ${members}
-		) p`;
-	await sql`
-		insert into message (id, conversation_id, seq, version, sender_id, body, sent_at)
-		select gen_random_uuid(), m.conversation_id, n, ${members} + n, m.person_id,
-			repeat('What a person writes in a line. ', 1 + n % 5),
-			now() - make_interval(mins => ${messages} - n)
-		from generate_series(1, ${messages}) n
-		join (
-			select conversation_id, person_id,
-				row_number() over (partition by conversation_id order by person_id) - 1 as place
-			from member where conversation_id = any(${ids}::uuid[])
-		) m on m.place = n % ${members}`;
-	return ids;
+	if (!findChromium()) throw new Problem('This benchmark needs a Chromium.');
+	return withDatabase(async (databaseUrl) => {
+		const server = await startServer({ databaseUrl });
+		const browser = await BareBrowser.launch();
+		try {
+			return await measure(browser, server.url, databaseUrl);
+		} finally {
+			await browser.close();
+			await server.stop();
+		}
+	});
 }
 
 async function measure(
-	through: string,
-	asking: Asking,
-	{ conversationId, known }: Filled
+	browser: BareBrowser,
+	url: string,
+	databaseUrl: string
 ): Promise<Measurement[]> {
-	const behind = Object.fromEntries(
-		Object.entries(known).map(([id, version]) => [id, version - MISSED])
-	);
-	const questions: [what: string, ask: () => Promise<unknown>][] = [
-		['newest page', () => asking.page({ conversationId })],
-		['page around the middle', () => asking.page({ conversationId, around: somewhere() })],
-		['page before the middle', () => asking.page({ conversationId, before: somewhere() })],
-		[`sync of ${CONVERSATIONS}, nothing known`, () => asking.since({})],
-		[`sync of ${CONVERSATIONS}, ${MISSED} missed in each`, () => asking.since(behind)],
-		[`sync of ${CONVERSATIONS}, all current`, () => asking.since(known)]
+	const cookies = new Map<string, string>();
+	const viewer = await call<{ id: string }>(url, cookies, 'accounts.signUp', {
+		name: 'Viewer',
+		username: 'viewer',
+		email: 'viewer@example.org',
+		password: 'a long one'
+	});
+	const { conversationId } = await fill(databaseUrl, viewer.id);
+	// Whoever opens the app again was last where they wrote last.
+	const body = 'What was said last.';
+	await call(url, cookies, 'messages.send', { id: uuidv7(), conversationId, body });
+	const path = `/c/${conversationId}`;
+	const visited = await browser.visitor(url, cookies);
+	const other = await visitAndKeep(visited, path);
+
+	const cold: Opening[] = [];
+	const warm: Opening[] = [];
+	const elsewhere: Opening[] = [];
+	const click: number[] = [];
+	const least: number[] = [];
+	for (let run = 0; run < RUNS; run++) {
+		const fresh = await browser.visitor(url, cookies);
+		cold.push(await open(fresh, path));
+		await fresh.leave();
+		// Where one was last, which is `path` again after a visit to it.
+		for (let i = 0; i < LATER_VISITS / RUNS; i++) {
+			least.push(await openLeast(visited));
+			warm.push(await open(visited, path));
+		}
+		elsewhere.push(await open(visited, other));
+		click.push(await timeOfClick(visited, other, path));
+	}
+	const row = (what: string, times: number[], target?: number, subject = 'tertulia') =>
+		distribution(times, {
+			subject,
+			at: { what, cpu: `${CPU_SLOWDOWN} × slower` },
+			...(target !== undefined && { target })
+		});
+	return [
+		...row('first visit', shownAfter(cold)),
+		...row('later visit', shownAfter(warm), TARGET_MS),
+		...row('a page of two letters', least, undefined, 'limit'),
+		...row('later visit, until the app is in charge', usableAfter(warm)),
+		...row('later visit, until it is up to date', currentAfter(warm)),
+		...row('later visit, from online to up to date', behindFor(warm), BEHIND_MS),
+		...row('later visit, another conversation', shownAfter(elsewhere)),
+		...row('click on a conversation that was seen', click, TARGET_MS)
 	];
-	const measurements: Measurement[] = [];
-	for (const [what, ask] of questions) {
-		const times = await timesOf(ask);
-		const at = { what, through };
-		measurements.push(...distribution(times, { subject: 'tertulia', at, target: TARGET_MS }));
-	}
-	return measurements;
 }
 
-async function timesOf(ask: () => Promise<unknown>): Promise<number[]> {
-	for (let i = 0; i < WARM_UP; i++) await ask();
-	const times: number[] = [];
-	for (let i = 0; i < RUNS; i++) {
-		const began = performance.now();
-		await ask();
-		times.push(performance.now() - began);
+/** Keeps the cookies that come with the answer. */
+async function call<T>(
+	url: string,
+	cookies: Map<string, string>,
+	procedure: string,
+	input: object
+): Promise<T> {
+	const answer = await fetch(`${url}/trpc/${procedure}`, {
+		method: 'POST',
+		headers: {
+			origin: url,
+			'content-type': 'application/json',
+			cookie: [...cookies].map((pair) => pair.join('=')).join('; ')
+		},
+		body: JSON.stringify(input)
+	});
+	if (!answer.ok) throw new Error(`${procedure} was answered by ${answer.status}.`);
+	for (const cookie of answer.headers.getSetCookie()) {
+		const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
+		cookies.set(name, value);
 	}
-	return times;
+	const { result } = (await answer.json()) as { result: { data: T } };
+	return result.data;
 }
 
-/** Each time another place, so that it is not the same page from Postgres' cache. */
-const somewhere = () => Math.floor(MESSAGES * (0.3 + 0.4 * Math.random()));
+/**
+ * Long enough that everything is written to the device, and the service worker is there. Returns the
+ * address of another conversation of which the newest page is kept.
+ */
+async function visitAndKeep(visitor: Visitor, path: string): Promise<string> {
+	const tab = await visitor.tab(inPage(watch, ROWS));
+	await tab.navigate(path);
+	await openingIn(tab, path);
+	await tab.evaluate(inPage(keptMessages, ENOUGH));
+	const other = await tab.evaluate<string>(inPage(anotherRow, path));
+	await tab.close();
+	return other;
+}
+
+/** Milliseconds since the navigation. */
+interface Opening {
+	/** The list and the messages are on the screen. */
+	shown: number;
+	/** The app itself shows them, no picture of it. */
+	usable: number;
+	/** What the first sync answered has been drawn. */
+	current: number;
+	/** From the moment in which the stream is there, and the sync is asked for, until `current`. */
+	behind: number;
+}
+
+const shownAfter = (openings: Opening[]) => openings.map(({ shown }) => shown);
+const usableAfter = (openings: Opening[]) => openings.map(({ usable }) => usable);
+const behindFor = (openings: Opening[]) => openings.map(({ behind }) => behind);
+const currentAfter = (openings: Opening[]) => openings.map(({ current }) => current);
+
+async function open(visitor: Visitor, path: string): Promise<Opening> {
+	const tab = await slowTab(visitor);
+	await tab.navigate(path);
+	const opening = await openingIn(tab, path);
+	await tab.close();
+	return opening;
+}
+
+async function openLeast(visitor: Visitor): Promise<number> {
+	const tab = await slowTab(visitor);
+	await tab.navigate(LEAST);
+	await sleep(QUIET_MS);
+	const shown = await tab.evaluate<number>(inPage(shownAt, LEAST));
+	await tab.close();
+	return shown;
+}
+
+async function timeOfClick(visitor: Visitor, from: string, to: string): Promise<number> {
+	const tab = await slowTab(visitor);
+	await tab.navigate(from);
+	await openingIn(tab, from);
+	const began = await tab.evaluate<number>(inPage(clickOnRow, to));
+	const { usable } = await openingIn(tab, to);
+	await tab.close();
+	return usable - began;
+}
+
+/** An empty page that will watch itself. */
+async function slowTab(visitor: Visitor): Promise<Tab> {
+	const tab = await visitor.tab(inPage(watch, ROWS));
+	// A new window has work of its own at first.
+	await sleep(SETTLE_MS);
+	await tab.slowDown(CPU_SLOWDOWN);
+	return tab;
+}
+
+async function openingIn(tab: Tab, path: string): Promise<Opening> {
+	await sleep(QUIET_MS);
+	const { shown, usable, asked, synced } = await tab.evaluate<Seen>(inPage(seenAt, path));
+	const current = Math.max(synced, usable);
+	return { shown, usable, current, behind: current - asked };
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A call as text, for a page: so the function may refer to nothing outside of itself. */
+const inPage = <A extends string | number>(work: (argument: A) => unknown, argument: A): string =>
+	`(${work.toString()})(${JSON.stringify(argument)})`;
+
+/** What a page notes of a conversation's screen, in milliseconds since its navigation. */
+interface Seen {
+	shown: number;
+	usable: number;
+	/** When the first sync was asked for, and when what it answered had been drawn. */
+	asked: number;
+	synced: number;
+}
+
+/** Runs in the page, before all else. */
+function watch(rows: number): void {
+	const seen: Record<string, Partial<Seen>> = {};
+	const sync: Partial<Pick<Seen, 'asked' | 'synced'>> = {};
+	Object.assign(window, { seen, sync });
+	const isThere = (within: string) =>
+		document.contentType === 'text/plain' ||
+		(document.querySelectorAll(`${within} nav [data-conversation-row]`).length >= rows &&
+			document.querySelector(`${within} [role=log] article`) !== null);
+	const look = () => {
+		const times = (seen[location.pathname] ??= {});
+		const shown = times.shown === undefined && isThere('body');
+		const usable = times.usable === undefined && isThere('#app');
+		if (shown || usable) {
+			// What comes after is out with the frame.
+			setTimeout(() => {
+				const now = performance.now();
+				if (shown) times.shown = now;
+				if (usable) times.usable = now;
+			});
+		}
+		requestAnimationFrame(look);
+	};
+	requestAnimationFrame(look);
+	const observer = new PerformanceObserver((list) => {
+		const first = list.getEntries().find(({ name }) => name.includes('/trpc/sync.since'));
+		if (!first) return;
+		observer.disconnect();
+		sync.asked = first.startTime;
+		requestAnimationFrame(() => setTimeout(() => (sync.synced = performance.now())));
+	});
+	observer.observe({ type: 'resource', buffered: true });
+}
+
+/** Runs in the page. */
+function seenAt(path: string): Promise<Partial<Seen>> {
+	type Watched = Window & {
+		seen?: Record<string, Partial<Seen> | undefined>;
+		sync?: Partial<Seen>;
+	};
+	return new Promise((resolve) => {
+		const look = () => {
+			const { seen, sync } = window as Watched;
+			const times = seen?.[path];
+			if (times?.usable !== undefined && sync?.synced !== undefined) resolve({ ...times, ...sync });
+			else setTimeout(look, 20);
+		};
+		look();
+	});
+}
+
+/** Runs in the page. */
+function shownAt(path: string): number | undefined {
+	return (window as Window & { seen?: Record<string, Partial<Seen>> }).seen?.[path]?.shown;
+}
+
+/** Runs in the page: waits for so many messages on the device, and for the worker. */
+async function keptMessages(enough: number): Promise<void> {
+	const [kept] = await indexedDB.databases();
+	const request = indexedDB.open(kept?.name ?? '');
+	await new Promise((resolve) => (request.onsuccess = resolve));
+	const db = request.result;
+	const count = () =>
+		new Promise<number>((resolve) => {
+			const counting = db.transaction('messages').objectStore('messages').count();
+			counting.onsuccess = () => resolve(counting.result);
+		});
+	while ((await count()) <= enough) await new Promise(requestAnimationFrame);
+	db.close();
+	while (!navigator.serviceWorker.controller) await new Promise(requestAnimationFrame);
+}
+
+/** Runs in the page. */
+function anotherRow(path: string): string | null | undefined {
+	return document
+		.querySelector(`#app nav a[data-conversation-row]:not([href="${path}"])`)
+		?.getAttribute('href');
+}
+
+/** Runs in the page; returns when, in milliseconds since the navigation. */
+function clickOnRow(path: string): number {
+	const began = performance.now();
+	document.querySelector<HTMLElement>(`#app nav a[href="${path}"]`)?.click();
+	return began;
+}
