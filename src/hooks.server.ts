@@ -9,8 +9,8 @@ import { mendFrame } from '#lib/shared/mend-frame.ts';
 import { CACHE_PREFIX, DRAFT_PREFIX, LATER, OFFLINE, SHELL_HEADER } from '#lib/shared/shell.ts';
 import { knownTheme } from '#lib/shared/theme.ts';
 
-/** Of app.html: what a page does before anything else, which only the frame has. */
-const FIRST_SCRIPT = /<!-- first -->([^]*)<!-- \/first -->/;
+/** Of app.html: what a page does before anything else, which only the frame has, without the mark. */
+const FIRST_SCRIPT = /(<script nonce="[^"]*") data-first>\s*%first%\s*<\/script>/;
 const BEGIN_FRAME = `(${mendFrame.toString()})(
 	'${CACHE_PREFIX}${version}', '${OFFLINE}'
 );
@@ -54,7 +54,7 @@ export const handle: Handle = async ({ event, resolve }) => {
 				.replace('%lang%', event.locals.locale)
 				.replace('%theme%', event.locals.theme)
 				.replace(FIRST_SCRIPT, (_, script: string) =>
-					isFrame ? script.replace('%first%', () => BEGIN_FRAME) : ''
+					isFrame ? `${script}>${BEGIN_FRAME}</script>` : ''
 				)
 	});
 	app.services.metrics.pages.since(began, event.route.id ?? 'none');
