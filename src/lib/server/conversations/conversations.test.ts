@@ -53,7 +53,8 @@ describe('an outsider', () => {
 			conversations.removePerson({ conversationId, personId: ben.id }),
 			conversations.leave({ conversationId }),
 			conversations.members({ conversationId }),
-			conversations.markRead({ conversationId, seq: 1 })
+			conversations.markRead({ conversationId, seq: 1 }),
+			conversations.markRead({ conversationId, seq: 1, unread: true })
 		];
 		for (const result of await Promise.allSettled(attempts)) {
 			expect(result).toMatchObject({ status: 'rejected', reason: { message: 'not_found' } });

@@ -70,6 +70,9 @@ describe.skipIf(!poolerHere)('behind PgBouncer (skipped where there is none)', (
 	test('who listens by way of the pooler is told what to set, and nobody else', async () => {
 		const direct = await start({ DATABASE_DIRECT_URL: database.url });
 		const deaf = await start();
+		// What it rings on the connection that listens comes back there, and says nothing.
+		const [ana, , conversationId] = await twoPeople(deaf);
+		await ana.call.messages.send({ id: uuidv7(), conversationId, body: 'Is anybody there?' });
 		await expect
 			.poll(() => deaf.errors, { timeout: 10_000, interval: 100 })
 			.toEqual([expect.stringContaining('DATABASE_DIRECT_URL')]);

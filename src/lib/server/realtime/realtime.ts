@@ -47,7 +47,9 @@ export class Realtime {
 	readonly #onSessionsEnd: ((ids: string[] | 'any') => void)[] = [];
 	#listening = false;
 	#interrupted = false;
-	/** Warns, unless this process hears itself before. */
+	/** Rings for nothing. */
+	readonly #greeting = `${this.processId} `;
+	/** Warns, unless the greeting is heard before. */
 	#deaf: NodeJS.Timeout | undefined;
 
 	constructor(
@@ -135,7 +137,7 @@ export class Realtime {
 
 	/**
 	 * A pooler takes in LISTEN, and gives the connection to somebody else: all would seem well, and
-	 * come late. By another connection, since a notification comes back on its own in any case.
+	 * come late. So a greeting goes by another connection.
 	 */
 	async #listenToOurselves(): Promise<void> {
 		clearTimeout(this.#deaf);
@@ -144,7 +146,7 @@ export class Realtime {
 				'What is notified is not heard here. If DATABASE_URL leads to a pooler, DATABASE_DIRECT_URL has to lead to Postgres itself.'
 			);
 		}, HEARD_WITHIN_MS).unref();
-		await this.db.sql`select pg_notify(${CHANNEL}, ${`${this.processId} `})`.catch(() => {
+		await this.db.sql`select pg_notify(${CHANNEL}, ${this.#greeting})`.catch(() => {
 			// Postgres cannot be asked, which is told of elsewhere.
 			clearTimeout(this.#deaf);
 		});
@@ -160,7 +162,9 @@ export class Realtime {
 
 	#hear(payload: string): void {
 		const { processId, ring } = decodeRing(payload);
-		if (processId === this.processId) return clearTimeout(this.#deaf);
+		// What is rung comes back on its own connection in any case; the greeting went by another.
+		if (payload === this.#greeting) clearTimeout(this.#deaf);
+		if (processId === this.processId) return;
 		this.#tellEnds(ring);
 		this.hub.ring(ring);
 	}
