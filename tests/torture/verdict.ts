@@ -289,7 +289,7 @@ function checkShown(client: Device, tables: Tables, found: Findings) {
 			const same =
 				shown?.id === row.id &&
 				shown.version === row.version &&
-				(shown.kind === 'notice' || shown.body === row.body);
+				(shown.kind === 'notice' || (shown.kind === 'text' ? shown.body : null) === row.body);
 			if (!same) found['shown differently'].push(`${client.name}: ${row.seq} of ${id}`);
 		}
 		for (const { person, version } of state.members.values()) {

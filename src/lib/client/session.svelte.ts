@@ -2,6 +2,7 @@
 import { createContext, untrack } from 'svelte';
 import type { ViewerView } from '#lib/shared/accounts.ts';
 import type { MemberList } from '#lib/shared/conversations.ts';
+import type { ConversationDelta } from '#lib/shared/events.ts';
 import type { MessagePage } from '#lib/shared/messages.ts';
 import {
 	applySync,
@@ -14,11 +15,13 @@ import {
 import type { SyncAnswer } from '#lib/shared/sync.ts';
 import { People } from './accounts/people.svelte.ts';
 import { Conversations } from './conversations/conversations.svelte.ts';
+import { MessageChanges } from './messages/changes.ts';
 import { Drafts } from './messages/drafts.svelte.ts';
 import { History } from './messages/history.ts';
 import { Outbox } from './messages/outbox.svelte.ts';
 import { Timeline } from './messages/timeline.svelte.ts';
 import { Presence } from './presence/presence.svelte.ts';
+import { Reactions } from './reactions/reactions.svelte.ts';
 import { wipeScreen, wipeScreens } from './shell/last-screen.ts';
 import type { Api } from './sync/api.ts';
 import { Connection } from './sync/connection.svelte.ts';
@@ -65,6 +68,8 @@ export class Session {
 	readonly drafts: Drafts;
 	readonly memory: Memory;
 	readonly presence: Presence;
+	readonly messages: MessageChanges;
+	readonly reactions: Reactions;
 
 	readonly #api: Api;
 	readonly #store: ReplicaStore;
@@ -119,15 +124,16 @@ export class Session {
 			onRefused: () => void api.accounts.viewer.query().catch(() => {})
 		});
 		this.people = new People(this.#store);
-		this.conversations = new Conversations(viewer.id, api.conversations, this.#store, (delta) =>
-			this.#engine.absorb(delta)
-		);
+		const absorb = (delta: ConversationDelta) => this.#engine.absorb(delta);
+		this.conversations = new Conversations(viewer.id, api.conversations, this.#store, absorb);
+		this.messages = new MessageChanges(api.messages, absorb);
+		this.reactions = new Reactions(viewer.id, api.reactions, absorb);
 		this.outbox = new Outbox({
 			personId: viewer.id,
 			store: this.#store,
 			send: (input) => api.messages.send.mutate(input),
 			sendMany: (inputs) => api.messages.sendMany.mutate(inputs),
-			absorb: (delta) => this.#engine.absorb(delta)
+			absorb
 		});
 		this.drafts = new Drafts(viewer.id);
 		this.presence = new Presence({ ask: (input) => api.presence.look.mutate(input) });

@@ -14,6 +14,8 @@ export const ERROR_CODES = [
 	'invalid_input',
 	'too_long',
 	'not_allowed',
+	'changed_meanwhile',
+	'too_many_reactions',
 	'server_busy',
 	'origin_refused',
 	'internal'

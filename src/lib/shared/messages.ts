@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { personView } from './accounts.ts';
 import type { ErrorCode, ErrorDetails } from './errors.ts';
 import type { ConversationDelta } from './events.ts';
+import { reaction } from './reactions.ts';
 import { characterCount, isStorable } from './text.ts';
 
 /** Characters (code points) in one message. */
@@ -32,20 +33,33 @@ const messageBase = {
 };
 
 export const messageView = z.discriminatedUnion('kind', [
-	z.object({ ...messageBase, kind: z.literal('text'), body: z.string() }),
-	z.object({ ...messageBase, kind: z.literal('notice'), notice })
+	z.object({
+		...messageBase,
+		kind: z.literal('text'),
+		body: z.string(),
+		/** How often it was edited; left out when never. */
+		edits: z.number().int().optional(),
+		/** In the order in which they first came; left out when there is none. */
+		reactions: z.array(reaction).optional()
+	}),
+	z.object({ ...messageBase, kind: z.literal('notice'), notice }),
+	/** What is left of a message that its sender has deleted, for everyone. */
+	z.object({ ...messageBase, kind: z.literal('deleted') })
 ]);
 export type MessageView = z.infer<typeof messageView>;
+export type TextMessage = Extract<MessageView, { kind: 'text' }>;
+
+const body = z
+	.string()
+	.refine((body) => body.trim() !== '', 'empty')
+	.refine((body) => characterCount(body) <= BODY_MAX, 'too_long')
+	.refine(isStorable, 'not_storable');
 
 export const sendInput = z.object({
 	/** Made by the sender (UUIDv7) and repeated on every retry. */
 	id: z.uuid(),
 	conversationId: z.uuid(),
-	body: z
-		.string()
-		.refine((body) => body.trim() !== '', 'empty')
-		.refine((body) => characterCount(body) <= BODY_MAX, 'too_long')
-		.refine(isStorable, 'not_storable')
+	body
 });
 export type SendInput = z.infer<typeof sendInput>;
 
@@ -58,6 +72,30 @@ export const sendManyInput = z.array(z.unknown()).min(1).max(SEND_MANY_MAX);
 /** What became of one message, in the place that it had in the request. */
 export type SendOutcome =
 	{ delta: ConversationDelta } | { error: ErrorDetails & { reason: ErrorCode } };
+
+const messageKey = { id: z.uuid(), conversationId: z.uuid() };
+
+/**
+ * The edit has its number: 1 is the first. So a retry is not a second edit, and who edits what has
+ * been edited meanwhile, on another device, is told (`changed_meanwhile`).
+ */
+export const editInput = z.object({ ...messageKey, body, edit: z.number().int().min(1) });
+export type EditInput = z.infer<typeof editInput>;
+
+export const deleteInput = z.object(messageKey);
+export type DeleteInput = z.infer<typeof deleteInput>;
+
+export const textsInput = z.object(messageKey);
+
+/** What a message said, the first text first and the present one last. */
+export const messageTexts = z.array(
+	z.object({
+		body: z.string(),
+		/** Since when, in milliseconds since the epoch. */
+		at: z.number()
+	})
+);
+export type MessageTexts = z.infer<typeof messageTexts>;
 
 const seq = z.number().int().min(0);
 

@@ -28,6 +28,7 @@ export function preview(
 	const own = message.senderId === viewerId;
 	const name = nameOf(message.senderId);
 	const lead = own || !direct ? text.conversations.lastBy(name && firstName(name)) : '';
+	if (message.kind === 'deleted') return { lead, body: text.message.deleted };
 	return { lead, body: message.body.slice(0, 200) };
 }
 

@@ -113,6 +113,8 @@ export const en = {
 		invalid_input: 'Something in it is not right. Check it and try again.',
 		too_long: (max: number) => `Too long: at most ${max.toLocaleString('en')} characters.`,
 		not_allowed: 'You cannot do that here.',
+		changed_meanwhile: 'It was changed on another device meanwhile.',
+		too_many_reactions: (max: number) => `There are ${max} different reactions already.`,
 		server_busy: 'The server is busy. Try again in a moment.',
 		network: 'No connection to the server. Try again in a moment.',
 		origin_refused: 'This page was opened from another address. Reload it.',
@@ -173,6 +175,7 @@ export const en = {
 
 	// --- A message -------------------------------------------------------------------------------
 	message: {
+		deleted: 'This message was deleted',
 		pending: 'Sending',
 		sent: 'Sent',
 		failed: 'Not sent',

@@ -107,6 +107,8 @@ export const es: Messages = {
 		invalid_input: 'Hay algo que no está bien. Revísalo y prueba otra vez.',
 		too_long: (max) => `Demasiado largo: como mucho ${max.toLocaleString('es')} caracteres.`,
 		not_allowed: 'Aquí no puedes hacer eso.',
+		changed_meanwhile: 'Entretanto se cambió en otro dispositivo.',
+		too_many_reactions: (max: number) => `Ya hay ${max} reacciones distintas.`,
 		server_busy: 'El servidor está ocupado. Prueba dentro de un momento.',
 		network: 'No hay conexión con el servidor. Prueba dentro de un momento.',
 		origin_refused: 'Esta página se abrió desde otra dirección. Recárgala.',
@@ -161,6 +163,7 @@ export const es: Messages = {
 	},
 
 	message: {
+		deleted: 'Se eliminó este mensaje',
 		pending: 'Enviando',
 		sent: 'Enviado',
 		failed: 'Sin enviar',

@@ -3,7 +3,7 @@
  * minutes as a group, and the line above what was unread when the conversation was opened.
  */
 import type { ErrorCode } from '#lib/shared/errors.ts';
-import type { MessageView, Notice } from '#lib/shared/messages.ts';
+import type { MessageView, Notice, TextMessage } from '#lib/shared/messages.ts';
 
 /** Milliseconds after which the same person starts a new group. */
 export const GROUP_MS = 5 * 60_000;
@@ -17,6 +17,8 @@ export interface Bubble {
 	senderId: string;
 	own: boolean;
 	body: string;
+	/** As the server has it; missing until then, and when it was deleted. */
+	message?: TextMessage;
 	at: number;
 	state: 'sent' | 'pending' | 'failed';
 	reason?: ErrorCode | undefined;
@@ -110,7 +112,8 @@ export function groupTimeline(
 			previous = null;
 		} else {
 			const own = senderId === context.viewerId;
-			add({ kind: 'bubble', id, seq, senderId, own, body: message.body, at, state: 'sent' });
+			const content = message.kind === 'text' ? { body: message.body, message } : { body: '' };
+			add({ kind: 'bubble', id, seq, senderId, own, ...content, at, state: 'sent' });
 		}
 	}
 	for (const { id, body, createdAt, state, reason } of outgoing) {

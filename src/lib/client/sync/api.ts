@@ -1,7 +1,16 @@
 import type { ConversationOpening, MemberList } from '#lib/shared/conversations.ts';
 import type { ConversationDelta } from '#lib/shared/events.ts';
-import type { MessagePage, PageInput, SendInput, SendOutcome } from '#lib/shared/messages.ts';
+import type {
+	DeleteInput,
+	EditInput,
+	MessagePage,
+	MessageTexts,
+	PageInput,
+	SendInput,
+	SendOutcome
+} from '#lib/shared/messages.ts';
 import type { LookAnswer, LookInput } from '#lib/shared/presence.ts';
+import type { ReactInput } from '#lib/shared/reactions.ts';
 import type { SinceInput, SyncAnswer } from '#lib/shared/sync.ts';
 
 interface Query<Input, Output> {
@@ -23,7 +32,11 @@ export interface Api {
 		send: Mutation<SendInput, ConversationDelta>;
 		sendMany: Mutation<SendInput[], SendOutcome[]>;
 		page: Query<PageInput, MessagePage>;
+		edit: Mutation<EditInput, ConversationDelta>;
+		delete: Mutation<DeleteInput, ConversationDelta>;
+		texts: Query<DeleteInput, MessageTexts>;
 	};
+	reactions: { set: Mutation<ReactInput, ConversationDelta> };
 	conversations: {
 		startDirect: Mutation<{ personId: string }, ConversationOpening>;
 		createGroup: Mutation<{ id: string; name: string; personIds: string[] }, ConversationOpening>;

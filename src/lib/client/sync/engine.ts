@@ -11,7 +11,7 @@
  * Answers to own calls come in beside the stream and may overtake it. What is then missing is most
  * likely on its way, so they are held too, with a moment of grace before a sync.
  */
-import type { ConversationDelta, StreamEvent } from '#lib/shared/events.ts';
+import type { ConversationChange, ConversationDelta, StreamEvent } from '#lib/shared/events.ts';
 import type { MessageView } from '#lib/shared/messages.ts';
 import {
 	applyConversationDelta,
@@ -75,10 +75,17 @@ export class SyncEngine {
 	/** An own call was answered. */
 	absorb(delta: ConversationDelta): void {
 		if (this.#take(delta)) return;
-		// A message without those before it would tear a hole into the timeline; the rest may show.
-		const rows = delta.changes.filter(({ type }) => type !== 'message.changed');
+		// A new message without those before it would tear a hole into the timeline; the rest may show.
+		const lastSeq = this.#store.get(delta.conversationId)?.lastSeq ?? 0;
+		const rows = delta.changes.filter(
+			(change) => change.type !== 'message.changed' || change.message.seq <= lastSeq
+		);
 		const { viewerId } = this.#store.replica;
-		this.#store.update(delta.conversationId, (state) => mergeRows(state, rows, viewerId));
+		this.#store.update(
+			delta.conversationId,
+			(state) => mergeRows(state, rows, viewerId),
+			messagesIn(rows)
+		);
 		this.#grace ??= setTimeout(() => {
 			this.#grace = undefined;
 			if (this.#held.size > 0) this.request();
@@ -150,7 +157,7 @@ export class SyncEngine {
 	#apply(answer: SyncAnswer, asked: Replica, covered: ReadonlySet<ConversationDelta>): void {
 		const { replica, needsSync } = applySync(this.#store.replica, answer, asked);
 		this.#store.commit(replica, [
-			...answer.deltas.flatMap(messagesIn),
+			...answer.deltas.flatMap(({ changes }) => messagesIn(changes)),
 			...answer.snapshots.flatMap(({ lastMessage }) => lastMessage ?? [])
 		]);
 		for (const { conversationId } of answer.deltas) this.#store.trim(conversationId);
@@ -177,7 +184,7 @@ export class SyncEngine {
 			this.#held.set(conversationId, [...held.slice(1 - HELD_MAX), delta]);
 			return false;
 		}
-		this.#store.commit(replica, messagesIn(delta));
+		this.#store.commit(replica, messagesIn(delta.changes));
 		this.#store.trim(conversationId);
 		const waiting = this.#held.get(conversationId);
 		this.#held.delete(conversationId);
@@ -186,8 +193,6 @@ export class SyncEngine {
 	}
 }
 
-function messagesIn(delta: ConversationDelta): MessageView[] {
-	return delta.changes.flatMap((change) =>
-		change.type === 'message.changed' ? [change.message] : []
-	);
+function messagesIn(changes: readonly ConversationChange[]): MessageView[] {
+	return changes.flatMap((change) => (change.type === 'message.changed' ? [change.message] : []));
 }

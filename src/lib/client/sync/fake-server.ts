@@ -3,13 +3,17 @@ import type { ConversationSnapshot, MemberView } from '#lib/shared/conversations
 import type { ErrorCode, ErrorDetails } from '#lib/shared/errors.ts';
 import type { ConversationChange, ConversationDelta, StreamEvent } from '#lib/shared/events.ts';
 import {
+	type DeleteInput,
+	type EditInput,
 	SEND_MANY_MAX,
 	type MessagePage,
 	type MessageView,
 	type PageInput,
 	type SendInput,
-	type SendOutcome
+	type SendOutcome,
+	type TextMessage
 } from '#lib/shared/messages.ts';
+import { withReaction, type ReactInput } from '#lib/shared/reactions.ts';
 import type { SinceInput, SyncAnswer } from '#lib/shared/sync.ts';
 import type { Api } from './api.ts';
 import type { EventSourceLike } from './stream.ts';
@@ -46,7 +50,18 @@ export function refusal(reason: ErrorCode, details: ErrorDetails = {}): Error {
 	return Object.assign(new Error(reason), { data: { reason, ...details } });
 }
 
-type Procedure = 'look' | 'since' | 'send' | 'sendMany' | 'page' | 'markRead' | 'members';
+type Procedure =
+	| 'look'
+	| 'since'
+	| 'send'
+	| 'sendMany'
+	| 'page'
+	| 'edit'
+	| 'delete'
+	| 'texts'
+	| 'react'
+	| 'markRead'
+	| 'members';
 
 export class FakeServer {
 	version = 0;
@@ -100,6 +115,53 @@ export class FakeServer {
 		const version = ++this.version;
 		this.messages[seq - 1] = { ...message, version, body: `${message.body}!` };
 		this.told({ type: 'conversation.advanced', delta: this.delta(version - 1) });
+	}
+
+	#edit({ id, body, edit }: EditInput): ConversationDelta {
+		return this.#change(id, (message) => {
+			if ((message.edits ?? 0) >= edit) {
+				if (message.body !== body) throw refusal('changed_meanwhile');
+				return message;
+			}
+			return { ...message, body, edits: edit };
+		});
+	}
+
+	#delete({ id }: DeleteInput): ConversationDelta {
+		return this.#change(id, ({ body: _body, edits: _edits, reactions: _reactions, ...rest }) => ({
+			...rest,
+			kind: 'deleted'
+		}));
+	}
+
+	#react({ messageId, emoji, on }: ReactInput): ConversationDelta {
+		return this.#change(messageId, ({ reactions = [], ...rest }) => ({
+			...rest,
+			reactions: withReaction(reactions, VIEWER.id, { emoji, on })
+		}));
+	}
+
+	#change(id: string, change: (message: TextMessage) => MessageView): ConversationDelta {
+		const place = this.messages.findIndex((one) => one.id === id);
+		const message = this.messages[place];
+		if (message?.kind !== 'text') throw refusal('not_found');
+		const changed = change(message);
+		if (changed === message) return this.#whole(message);
+		const version = ++this.version;
+		const now = { ...changed, version };
+		this.messages[place] = now;
+		this.told({ type: 'conversation.advanced', delta: this.delta(version - 1) });
+		return this.#whole(now);
+	}
+
+	#whole(message: MessageView): ConversationDelta {
+		const { version } = message;
+		return {
+			conversationId: ID,
+			base: version - 1,
+			version,
+			changes: [{ type: 'message.changed', message }]
+		};
 	}
 
 	delta(base: number): ConversationDelta {
@@ -169,13 +231,7 @@ export class FakeServer {
 			message = this.messages.at(-1);
 		}
 		if (!message) throw refusal('internal');
-		const { version } = message;
-		return {
-			conversationId: ID,
-			base: version - 1,
-			version,
-			changes: [{ type: 'message.changed', message }]
-		};
+		return this.#whole(message);
 	}
 
 	#sendMany(inputs: SendInput[]): SendOutcome[] {
@@ -214,7 +270,13 @@ export class FakeServer {
 			sendMany: {
 				mutate: (inputs) => this.#call('sendMany', inputs, () => this.#sendMany(inputs))
 			},
-			page: { query: (input) => this.#call('page', input, () => this.page(input)) }
+			page: { query: (input) => this.#call('page', input, () => this.page(input)) },
+			edit: { mutate: (input) => this.#call('edit', input, () => this.#edit(input)) },
+			delete: { mutate: (input) => this.#call('delete', input, () => this.#delete(input)) },
+			texts: { query: (input) => this.#call('texts', input, () => []) }
+		},
+		reactions: {
+			set: { mutate: (input) => this.#call('react', input, () => this.#react(input)) }
 		},
 		conversations: {
 			startDirect: { mutate: async () => ({ snapshot: this.snapshot(), people: [] }) },

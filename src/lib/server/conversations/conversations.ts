@@ -262,15 +262,21 @@ export async function markRead(
 	});
 }
 
+async function lockGroup(w: Writer, viewerId: string, conversationId: string) {
+	const locked = await lockConversation(w, viewerId, conversationId);
+	if (locked.kind === 'direct') throw new AppError('not_allowed');
+	return locked;
+}
+
 /**
- * Locks a group for a change and finds the viewer in it. The membership is read by a second
+ * Locks a conversation for a change and finds the viewer in it. The membership is read by a second
  * statement, behind the lock: who was removed while this waited is not found.
  */
-async function lockGroup(
+export async function lockConversation(
 	w: Writer,
 	viewerId: string,
 	conversationId: string
-): Promise<{ version: number; lastSeq: number; role: Role }> {
+): Promise<{ kind: ConversationView['kind']; version: number; lastSeq: number; role: Role }> {
 	const [locked] = await w.tx
 		.select({
 			kind: conversation.kind,
@@ -282,8 +288,7 @@ async function lockGroup(
 		.for('no key update');
 	const viewer = locked && (await findMember(w, conversationId, viewerId));
 	if (!viewer) throw notFound();
-	if (locked.kind === 'direct') throw new AppError('not_allowed');
-	return { version: locked.version, lastSeq: locked.lastSeq, role: viewer.role };
+	return { ...locked, role: viewer.role };
 }
 
 async function findMember(

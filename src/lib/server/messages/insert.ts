@@ -46,7 +46,9 @@ const numbered = ({ conversationId, place, sendings }: KnownLine): Numbered[] =>
 		sender_id: senderId,
 		kind: 'text',
 		body: input.body,
-		notice: null
+		notice: null,
+		edits: 0,
+		reactions: null
 	}));
 
 type Stored = Pick<MessageRow, 'conversation_id' | 'sent_at'>;

@@ -1,4 +1,3 @@
-import type { Env } from '#env';
 import { AppError, notFound } from '#lib/shared/errors.ts';
 import type { ConversationDelta } from '#lib/shared/events.ts';
 import {
@@ -11,8 +10,11 @@ import {
 } from '#lib/shared/messages.ts';
 import { peopleById } from '../accounts/accounts.ts';
 import type { Services } from '../services.ts';
+import { sendLimit, takeSending } from './limits.ts';
 import { messageColumns, messageView, peopleNamedIn, type MessageRow } from './schema.ts';
 
+export { changeMessage, deleteMessage, editMessage, lockMessage, messageTexts } from './changes.ts';
+export { takeSending } from './limits.ts';
 export { MessageWriter } from './writer.ts';
 
 /**
@@ -24,8 +26,7 @@ export async function sendMessage(
 	viewerId: string,
 	input: SendInput
 ): Promise<ConversationDelta> {
-	const retryAfter = await services.limits.take(sendLimit(services.env), viewerId);
-	if (retryAfter > 0) throw new AppError('sending_too_fast', { retryAfter });
+	await takeSending(services, viewerId);
 	return services.writer.send(input, viewerId);
 }
 
@@ -74,12 +75,6 @@ async function outcomeOf(written: Promise<ConversationDelta>): Promise<SendOutco
 		return { error: { ...error.details, reason: error.code } };
 	}
 }
-
-const sendLimit = ({ SEND_LIMIT_PER_MINUTE: perMinute, SEND_BURST: burst }: Env) => ({
-	name: 'send',
-	burst: Math.min(burst, perMinute),
-	perMinute
-});
 
 /** A page of history for a member; for anyone else the conversation does not exist. */
 export async function messagePage(

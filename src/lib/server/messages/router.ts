@@ -1,6 +1,20 @@
-import { pageInput, sendInput, sendManyInput } from '#lib/shared/messages.ts';
+import {
+	deleteInput,
+	editInput,
+	pageInput,
+	sendInput,
+	sendManyInput,
+	textsInput
+} from '#lib/shared/messages.ts';
 import { router, viewerProcedure } from '../trpc/procedures.ts';
-import { messagePage, sendMessage, sendMessages } from './messages.ts';
+import {
+	deleteMessage,
+	editMessage,
+	messagePage,
+	messageTexts,
+	sendMessage,
+	sendMessages
+} from './messages.ts';
 
 export const messagesRouter = router({
 	send: viewerProcedure
@@ -9,6 +23,15 @@ export const messagesRouter = router({
 	sendMany: viewerProcedure
 		.input(sendManyInput)
 		.mutation(({ ctx, input }) => sendMessages(ctx.services, ctx.viewer.id, input)),
+	edit: viewerProcedure
+		.input(editInput)
+		.mutation(({ ctx, input }) => editMessage(ctx.services, ctx.viewer.id, input)),
+	delete: viewerProcedure
+		.input(deleteInput)
+		.mutation(({ ctx, input }) => deleteMessage(ctx.services, ctx.viewer.id, input)),
+	texts: viewerProcedure
+		.input(textsInput)
+		.query(({ ctx, input }) => messageTexts(ctx.services, ctx.viewer.id, input)),
 	page: viewerProcedure
 		.input(pageInput)
 		.query(({ ctx, input }) => messagePage(ctx.services, ctx.viewer.id, input))

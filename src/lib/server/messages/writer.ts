@@ -7,7 +7,7 @@ import type { Metrics } from '../platform/metrics.ts';
 import type { Realtime } from '../realtime/realtime.ts';
 import { insert, insertKnown, type KnownLine, type Sending } from './insert.ts';
 import { KnownSenders } from './known-senders.ts';
-import { messageColumns, messageView, type MessageRow } from './schema.ts';
+import { messageColumns, messageView, wholeDelta, type MessageRow } from './schema.ts';
 import { settleReadPositions } from './settle.ts';
 
 /** After so many messages in a conversation, the read positions of who sent them are settled. */
@@ -272,7 +272,7 @@ export class MessageWriter {
 				unwritten.push(waiting);
 				continue;
 			}
-			waiting.resolve(deltaOf(row));
+			waiting.resolve(wholeDelta(row));
 			acceptToCommit.since(waiting.acceptedAt);
 		}
 		const deltas: ConversationDelta[] = [];
@@ -324,7 +324,7 @@ export class MessageWriter {
 				and m.sender_id = ${senderId} and m.kind = 'text'`;
 		if (!row) return reject(notFound());
 		this.#metrics.duplicates.add();
-		resolve(deltaOf(row));
+		resolve(wholeDelta(row));
 	}
 }
 
@@ -347,10 +347,3 @@ function postpone(waiting: Waiting, retryAfter: number): void {
 
 const isSameConversation = (row: MessageRow, { input }: Waiting) =>
 	row.conversation_id === input.conversationId;
-
-const deltaOf = (row: MessageRow): ConversationDelta => ({
-	conversationId: row.conversation_id,
-	base: row.version - 1,
-	version: row.version,
-	changes: [{ type: 'message.changed', message: messageView(row) }]
-});

@@ -288,7 +288,7 @@ async function changesOf(sql: Sql, rows: Behind[]): Promise<Told<ConversationCha
 						and m.version > k.since and m.version <= k.until
 					order by k.n, m.seq`;
 	const messagesOf = Map.groupBy(messages, ({ n }) => near[n - 1]);
-	// A version is one row's at the most: where messages have all of them, no member changed.
+	// A version is one row's at the most: where new messages have all of them, nothing else changed.
 	const others = near.filter((row) => {
 		const found = (messagesOf.get(row)?.length ?? 0) + (row.changed > row.since ? 1 : 0);
 		return found < row.version - row.since;
@@ -304,6 +304,16 @@ async function changesOf(sql: Sql, rows: Behind[]): Promise<Told<ConversationCha
 					join person p on p.id = m.person_id
 					order by k.n, m.version`;
 	const membersOf = Map.groupBy(members, ({ n }) => others[n - 1]);
+	const changed =
+		others.length === 0
+			? []
+			: await sql<(MessageRow & { n: number })[]>`
+					select k.n, ${messageColumns(sql)}
+					from ${rangesOf(sql, others)}
+					join message m on m.conversation_id = k.id and m.changed and m.seq <= k.after
+						and m.version > k.since and m.version <= k.until
+					order by k.n, m.seq`;
+	const changedOf = Map.groupBy(changed, ({ n }) => others[n - 1]);
 	return rows.map((row) => ({
 		id: row.id,
 		base: row.since,
@@ -312,6 +322,7 @@ async function changesOf(sql: Sql, rows: Behind[]): Promise<Told<ConversationCha
 			? [
 					...conversationChange(row),
 					...(membersOf.get(row) ?? []).map(memberChange),
+					...(changedOf.get(row) ?? []).map(messageChange),
 					...(messagesOf.get(row) ?? []).map(messageChange)
 				]
 			: null
@@ -321,8 +332,8 @@ async function changesOf(sql: Sql, rows: Behind[]): Promise<Told<ConversationCha
 const isNear = (row: Behind) => row.version - row.since <= DELTA_MAX;
 
 /**
- * What each is to be told, as the table `k`. Every message took a version: those since `since` are at
- * the most so many, and come after the place `after`.
+ * What each is to be told, as the table `k`. Every new message took a version: those since `since`
+ * are at the most so many, and come after the place `after`.
  */
 const rangesOf = (sql: Sql, rows: Behind[]) => sql`unnest(
 	${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.since)}::bigint[],

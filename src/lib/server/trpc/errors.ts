@@ -15,6 +15,8 @@ const TRPC_CODES: Record<ErrorCode, TRPC_ERROR_CODE_KEY> = {
 	invalid_input: 'BAD_REQUEST',
 	too_long: 'PAYLOAD_TOO_LARGE',
 	not_allowed: 'FORBIDDEN',
+	changed_meanwhile: 'CONFLICT',
+	too_many_reactions: 'CONFLICT',
 	server_busy: 'SERVICE_UNAVAILABLE',
 	origin_refused: 'FORBIDDEN',
 	internal: 'INTERNAL_SERVER_ERROR'

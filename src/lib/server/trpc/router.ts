@@ -2,6 +2,7 @@ import { accountsRouter } from '../accounts/router.ts';
 import { conversationsRouter } from '../conversations/router.ts';
 import { messagesRouter } from '../messages/router.ts';
 import { presenceRouter } from '../presence/router.ts';
+import { reactionsRouter } from '../reactions/router.ts';
 import { syncRouter } from '../sync/router.ts';
 import { createCallerFactory, router } from './procedures.ts';
 
@@ -10,6 +11,7 @@ export const appRouter = router({
 	conversations: conversationsRouter,
 	messages: messagesRouter,
 	presence: presenceRouter,
+	reactions: reactionsRouter,
 	sync: syncRouter
 });
 
