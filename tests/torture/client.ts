@@ -9,6 +9,7 @@ import { uuidv7 } from 'uuidv7';
 import type { Random } from '../../scripts/seed/random.ts';
 import type { ConversationOpening } from '../../src/lib/shared/conversations.ts';
 import type { ConversationDelta, StreamEvent } from '../../src/lib/shared/events.ts';
+import type { TextMessage } from '../../src/lib/shared/messages.ts';
 import {
 	adoptOpening,
 	applyEvent,
@@ -123,6 +124,34 @@ export class Client extends Device {
 		}
 		if (!state) return;
 		this.#become(withConversation(this.#replica, mergePage(state, page, this.personId)));
+	}
+
+	protected override async edit(message: TextMessage, body: string): Promise<void> {
+		const { id, conversationId, edits = 0 } = message;
+		const input = { id, conversationId, body, edit: edits + 1 };
+		const delta = await this.call.messages.edit.mutate(input);
+		this.isEdited(input, delta);
+		this.#absorb(delta);
+	}
+
+	protected override async delete({ id, conversationId }: TextMessage): Promise<void> {
+		this.world.deletions.add(id);
+		const delta = await this.call.messages.delete.mutate({ id, conversationId });
+		this.isDeleted(id, delta);
+		this.#absorb(delta);
+	}
+
+	protected override async react(message: TextMessage, emoji: string, on: boolean): Promise<void> {
+		const { id: messageId, conversationId } = message;
+		const input = { conversationId, messageId, emoji, on };
+		this.asksToReact(input);
+		try {
+			const delta = await this.call.reactions.set.mutate(input);
+			this.isReacted(input, delta);
+			this.#absorb(delta);
+		} catch (error) {
+			this.isNotReacted(input, this.refused(error).reason);
+		}
 	}
 
 	protected override async rename(conversationId: string, name: string): Promise<void> {

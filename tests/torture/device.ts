@@ -9,7 +9,8 @@ import { refusalOf } from '../../scripts/lib/http-person.ts';
 import type { Random } from '../../scripts/seed/random.ts';
 import type { AppRouter } from '../../src/lib/server/trpc/router.ts';
 import type { ConversationDelta, StreamEvent } from '../../src/lib/shared/events.ts';
-import type { MessageView } from '../../src/lib/shared/messages.ts';
+import type { EditInput, MessageView, TextMessage } from '../../src/lib/shared/messages.ts';
+import type { ReactInput } from '../../src/lib/shared/reactions.ts';
 import {
 	applySync,
 	emptyReplica,
@@ -23,6 +24,8 @@ import { ORIGIN } from './house.ts';
 export const PATIENCE_MS = 8000;
 const AGAIN_MIN_MS = 100;
 const AGAIN_MAX_MS = 1500;
+/** After these it may have been done all the same. */
+const DOUBTFUL = new Set(['network', 'internal', 'server_busy']);
 /** Nobody goes on writing with so much unsent. */
 const WAITING_MAX = 30;
 
@@ -35,6 +38,10 @@ export interface World {
 	/** Groups by id, with those whom their creator named. Some were never made. */
 	groups: Map<string, string[]>;
 	conversations: Set<string>;
+	/** Some message of each conversation, for those who try at what is not theirs. */
+	somewhere: Map<string, string>;
+	/** Messages that somebody tried to delete. */
+	deletions: Set<string>;
 	/** Who may be drawn into something; outsiders are not among them. */
 	people: string[];
 	/** The group in which most of the talk is, and the newest version of it that anybody heard of. */
@@ -64,6 +71,8 @@ export function newWorld(doors: number[]): World {
 		doors,
 		groups: new Map(),
 		conversations: new Set(),
+		somewhere: new Map(),
+		deletions: new Set(),
 		people: [],
 		busiest: uuidv7(),
 		busiestVersion: 0,
@@ -95,6 +104,19 @@ export interface Sent extends Written {
 	message: MessageView | null;
 }
 
+/** A reaction that was asked for; each device has an emoji of its own. */
+export interface Reacting extends ReactInput {
+	/** `unknown` as long as there is no answer. */
+	outcome: 'unknown' | 'acknowledged' | 'refused';
+	/** Of the answer. */
+	version: number;
+}
+
+/** An edit that was acknowledged, and the version that it took. */
+export interface Edited extends EditInput {
+	version: number;
+}
+
 /** A frame of a stream or an answer: what it told, and up to which version. */
 export interface Heard {
 	conversationId: string;
@@ -116,6 +138,10 @@ export abstract class Device {
 	readonly sent: Sent[] = [];
 	/** Deltas that answered this device's other changes. */
 	readonly changed: ConversationDelta[] = [];
+	readonly edited: Edited[] = [];
+	/** Of which it was acknowledged that they are deleted. */
+	readonly deleted: string[] = [];
+	readonly reacting: Reacting[] = [];
 	readonly marked = new Map<string, number>();
 	readonly opened: string[] = [];
 	readonly heard: Heard[] = [];
@@ -219,6 +245,9 @@ export abstract class Device {
 		unread: boolean
 	): Promise<unknown>;
 	protected abstract read(state: ConversationState): Promise<unknown>;
+	protected abstract edit(message: TextMessage, body: string): Promise<unknown>;
+	protected abstract delete(message: TextMessage): Promise<unknown>;
+	protected abstract react(message: TextMessage, emoji: string, on: boolean): Promise<unknown>;
 	protected abstract rename(conversationId: string, name: string): Promise<unknown>;
 	protected abstract addPerson(conversationId: string, personId: string): Promise<unknown>;
 	protected abstract removePerson(conversationId: string, personId: string): Promise<unknown>;
@@ -264,7 +293,8 @@ export abstract class Device {
 		const busy = random.chance(0.3) ? this.replica.conversations.get(world.busiest) : undefined;
 		const state = busy ?? random.pick(own);
 		const { id, kind } = state.conversation;
-		if (dice < 0.7) return this.write(id);
+		if (dice < 0.56) return this.write(id);
+		if (dice < 0.7) return this.attempt(() => this.#changeOne(state));
 		if (dice < 0.82) {
 			const unread = random.chance(0.2);
 			return this.attempt(() => this.markRead(id, state.lastSeq, unread));
@@ -277,6 +307,26 @@ export abstract class Device {
 		if (dice < 0.96) return this.attempt(() => this.addPerson(id, someone));
 		if (dice < 0.99) return this.attempt(() => this.removePerson(id, someone));
 		if (id !== world.busiest) await this.attempt(() => this.leave(id));
+	}
+
+	/** Does something to a message that is known here. */
+	#changeOne({ messages }: ConversationState): Promise<unknown> {
+		const { random, personId } = this;
+		const texts = [...messages.values()].filter((message) => message.kind === 'text');
+		// Mostly what was said lately, and sometimes something old.
+		const near = random.chance(0.8) ? texts.slice(-20) : texts;
+		const dice = random.next();
+		const own = dice < 0.55 ? near.filter(({ senderId }) => senderId === personId) : near;
+		if (own.length === 0) return Promise.resolve();
+		const message = random.pick(own);
+		if (dice < 0.5) return this.edit(message, this.#newName());
+		if (dice < 0.55) return this.delete(message);
+		return this.react(message, this.#emoji, random.chance(0.7));
+	}
+
+	/** No other device of the person has it, so nobody else takes back what was done here. */
+	get #emoji(): string {
+		return this.name.endsWith('.tab') ? '🎉' : '👍';
 	}
 
 	/** Writes something, which is sent as soon as it can be. */
@@ -306,11 +356,34 @@ export abstract class Device {
 		const foreign = [...this.world.conversations].filter((id) => !conversations.has(id));
 		if (foreign.length === 0) return;
 		const conversationId = this.random.pick(foreign);
-		if (this.random.chance(0.5)) {
+		const dice = this.random.next();
+		const id = this.world.somewhere.get(conversationId);
+		if (dice < 0.3 && id !== undefined) {
+			await this.#meddle(conversationId, id);
+		} else if (dice < 0.65) {
 			const page = await this.call.messages.page.query({ conversationId });
 			this.hear('page', conversationId, page.version, page.messages);
 		} else {
 			this.write(conversationId);
+		}
+	}
+
+	async #meddle(conversationId: string, id: string): Promise<void> {
+		const key = { conversationId, id };
+		const way = this.random.pick(['edit', 'delete', 'texts', 'react'] as const);
+		if (way === 'react') {
+			const input = { conversationId, messageId: id, emoji: this.#emoji, on: true };
+			this.asksToReact(input);
+			this.isReacted(input, await this.call.reactions.set.mutate(input));
+		} else {
+			if (way === 'texts') await this.call.messages.texts.query(key);
+			// Somebody else's, also for who is let in.
+			if (way === 'edit') {
+				await this.call.messages.edit.mutate({ ...key, body: this.#newName(), edit: 1 });
+			}
+			if (way === 'delete') await this.call.messages.delete.mutate(key);
+			const own = this.replica.conversations.has(conversationId);
+			if (way !== 'texts' || !own) this.complaints.push(`was let ${way} ${id}`);
 		}
 	}
 
@@ -340,6 +413,36 @@ export abstract class Device {
 			this.complaints.push(`got something else as the answer to ${what.id}`);
 		}
 		this.sent.push({ ...what, message: message ?? null });
+		this.world.somewhere.set(what.conversationId, what.id);
+	}
+
+	protected asksToReact(input: ReactInput): void {
+		this.reacting.push({ ...input, outcome: 'unknown', version: 0 });
+	}
+
+	protected isReacted(input: ReactInput, { version }: ConversationDelta): void {
+		Object.assign(this.#asked(input), { outcome: 'acknowledged', version });
+	}
+
+	/** Where the refusal says that nothing was done. */
+	protected isNotReacted(input: ReactInput, reason: string): void {
+		if (!DOUBTFUL.has(reason)) Object.assign(this.#asked(input), { outcome: 'refused' });
+	}
+
+	/** One at a time is asked for; the last of its kind. */
+	#asked({ messageId, emoji }: ReactInput): Partial<Reacting> {
+		const of = (one: Reacting) => one.messageId === messageId && one.emoji === emoji;
+		return this.reacting.findLast(of) ?? {};
+	}
+
+	protected isEdited(input: EditInput, delta: ConversationDelta): void {
+		this.changed.push(delta);
+		this.edited.push({ ...input, version: delta.version });
+	}
+
+	protected isDeleted(id: string, delta: ConversationDelta): void {
+		this.changed.push(delta);
+		this.deleted.push(id);
 	}
 
 	/** Before it is asked for: without an answer nobody knows whether it was made. */

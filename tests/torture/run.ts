@@ -142,6 +142,7 @@ interface Outcome {
 	findings: Findings;
 	messages: number;
 	acknowledged: number;
+	counts: { edited: number; deleted: number; reacted: number };
 	befallen: Map<FaultKind, { times: number; count: number }>;
 	world: World;
 	heard: number;
@@ -167,7 +168,15 @@ async function torture(house: House, seed: string, lengthMs: number): Promise<Ou
 	for (const client of clients) client.close();
 	const acknowledged = clients.flatMap(({ sent }) => sent).filter(({ message }) => message).length;
 	const heard = clients.reduce((count, client) => count + client.heard.length, 0);
-	return { findings, messages, acknowledged, befallen, world, heard };
+	const reacted = clients
+		.flatMap(({ reacting }) => reacting)
+		.filter(({ outcome }) => outcome === 'acknowledged').length;
+	const counts = {
+		edited: clients.reduce((count, { edited }) => count + edited.length, 0),
+		deleted: clients.reduce((count, { deleted }) => count + deleted.length, 0),
+		reacted
+	};
+	return { findings, messages, acknowledged, counts, befallen, world, heard };
 }
 
 /** People with a session each, some with two tabs, and one group for all but the outsiders. */
@@ -243,12 +252,23 @@ async function settle(clients: Device[]): Promise<string[]> {
 	return unsettled;
 }
 
-function report({ findings, messages, acknowledged, befallen, world, heard }: Outcome): number {
+function report({
+	findings,
+	messages,
+	acknowledged,
+	counts,
+	befallen,
+	world,
+	heard
+}: Outcome): number {
 	const { tally } = world;
 	const row = (name: string, figure: string | number) =>
 		console.log(`  ${name.padEnd(26)}${figure}`);
 	row('messages stored', messages);
 	row('sends acknowledged', acknowledged);
+	row('edits acknowledged', counts.edited);
+	row('deletions acknowledged', counts.deleted);
+	row('reactions acknowledged', counts.reacted);
 	row('tries, of them again', `${tally.tries}, ${tally.retries}`);
 	row('frames and answers heard', heard);
 	row('streams opened, polls', `${tally.streams}, ${tally.polls}`);

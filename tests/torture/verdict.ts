@@ -2,7 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type postgres from 'postgres';
 import type { Replica } from '../../src/lib/shared/replica.ts';
-import type { Device, Heard, World } from './device.ts';
+import type { MessageView } from '../../src/lib/shared/messages.ts';
+import type { Device, Heard, Reacting, World } from './device.ts';
 
 /** Findings by what they are; each must be empty. */
 export const KINDS = [
@@ -25,8 +26,18 @@ interface MessageRow {
 	seq: number;
 	version: number;
 	sender_id: string;
+	kind: 'text' | 'notice';
 	body: string | null;
+	edits: number;
 	notice: { type: string; personIds?: string[]; personId?: string } | null;
+}
+
+interface ReactionRow {
+	conversation_id: string;
+	message_id: string;
+	person_id: string;
+	emoji: string;
+	version: number;
 }
 
 interface ConversationRow {
@@ -47,6 +58,10 @@ interface MemberRow {
 
 interface Tables {
 	messages: Map<string, MessageRow>;
+	/** All texts of a message, the first one first. None of what was deleted. */
+	texts: Map<string, string[]>;
+	/** Of a message: emoji, person and version, in the order in which they came. */
+	reactions: Map<string, ReactionRow[]>;
 	byConversation: Map<string, MessageRow[]>;
 	conversations: Map<string, ConversationRow>;
 	members: Map<string, MemberRow>;
@@ -65,12 +80,14 @@ export async function judge(
 ): Promise<{ findings: Findings; messages: number }> {
 	const tables = await readTables(sql);
 	const findings = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as Findings;
-	checkTables(tables, findings);
+	checkTables(tables, world, findings);
 	const stays = staysOf(tables, world);
+	checkReactions(clients, tables, stays, findings);
 	for (const client of clients) {
 		checkSent(client, tables, stays, findings);
 		checkWritten(client, tables, findings);
 		checkChanged(client, tables, findings);
+		checkEdited(client, tables, stays, findings);
 		checkHeard(client, tables, stays, findings);
 		checkShown(client, tables, findings);
 		for (const complaint of client.complaints) findings.other.push(`${client.name} ${complaint}`);
@@ -80,8 +97,18 @@ export async function judge(
 
 async function readTables(sql: postgres.Sql<{ bigint: number }>): Promise<Tables> {
 	const messages = await sql<MessageRow[]>`
-		select id, conversation_id, seq, version, sender_id, body, notice from message
+		select id, conversation_id, seq, version, sender_id, kind, body, edits, notice from message
 		order by conversation_id, seq`;
+	const replaced = await sql<{ message_id: string; edit: number; body: string }[]>`
+		select message_id, edit, body from message_edit order by message_id, edit`;
+	const reactions = await sql<ReactionRow[]>`
+		select conversation_id, message_id, person_id, emoji, version from reaction
+		order by version`;
+	const texts = new Map<string, string[]>();
+	for (const { message_id: id, body } of replaced) texts.set(id, [...(texts.get(id) ?? []), body]);
+	for (const { id, body } of messages) {
+		if (body !== null) texts.set(id, [...(texts.get(id) ?? []), body]);
+	}
 	const conversations = await sql<ConversationRow[]>`
 		select id, kind, version, last_seq, changed, pair from conversation`;
 	const members = await sql<MemberRow[]>`
@@ -92,6 +119,8 @@ async function readTables(sql: postgres.Sql<{ bigint: number }>): Promise<Tables
 		from member m`;
 	return {
 		messages: new Map(messages.map((row) => [row.id, row])),
+		texts,
+		reactions: Map.groupBy(reactions, (row) => row.message_id),
 		byConversation: Map.groupBy(messages, (row) => row.conversation_id),
 		conversations: new Map(conversations.map((row) => [row.id, row])),
 		members: new Map(members.map((row) => [`${row.conversation_id} ${row.person_id}`, row]))
@@ -100,7 +129,8 @@ async function readTables(sql: postgres.Sql<{ bigint: number }>): Promise<Tables
 
 /** Places are dense, no version was given twice, the newest is the conversation's; no body twice. */
 function checkTables(
-	{ messages, byConversation, conversations, members }: Tables,
+	{ messages, texts, reactions, byConversation, conversations, members }: Tables,
+	{ deletions }: World,
 	found: Findings
 ) {
 	const versions = new Map<string, number[]>();
@@ -123,10 +153,19 @@ function checkTables(
 		}
 	}
 	const bodies = new Set<string>();
-	for (const { id, body } of messages.values()) {
-		if (body === null) continue;
-		if (bodies.has(body)) found.doubled.push(`${id}: ${body.slice(0, 40)}`);
+	for (const body of [...texts.values()].flat()) {
+		if (bodies.has(body)) found.doubled.push(body.slice(0, 40));
 		bodies.add(body);
+	}
+	for (const { id, kind, body, edits } of messages.values()) {
+		const isGone = kind === 'text' && body === null;
+		if (isGone && !deletions.has(id)) found['written and lost'].push(`${id}: nobody deleted it`);
+		if (kind === 'text' && (texts.get(id)?.length ?? 0) !== (isGone ? 0 : edits + 1)) {
+			found['tables not whole'].push(`${id} has ${edits} edits and other texts`);
+		}
+		if (isGone && reactions.has(id)) {
+			found['tables not whole'].push(`${id} is deleted and has reactions`);
+		}
 	}
 }
 
@@ -168,16 +207,24 @@ function checkSent(client: Device, tables: Tables, stays: Map<string, Stay[]>, f
 		const isWhole =
 			row?.conversation_id === conversationId &&
 			row.sender_id === client.personId &&
-			row.body === body &&
+			saidFirst(tables, row, body) &&
 			row.seq === message.seq &&
-			row.version === message.version;
+			row.version >= message.version;
 		if (!isWhole) {
 			found['acknowledged and missing'].push(`${client.name}: ${id} ${body.slice(0, 40)}`);
-		} else if (!wasThere(stays.get(`${conversationId} ${client.personId}`), row.version)) {
+			// What was changed since has the version of the change.
+		} else if (
+			row.version === message.version &&
+			!wasThere(stays.get(`${conversationId} ${client.personId}`), row.version)
+		) {
 			found['let in by mistake'].push(`${client.name} wrote ${id} into ${conversationId}`);
 		}
 	}
 }
+
+/** Of what was deleted nobody knows; that somebody did is looked at elsewhere. */
+const saidFirst = ({ texts }: Tables, { id, body }: MessageRow, first: string) =>
+	body === null || texts.get(id)?.[0] === first;
 
 /**
  * What somebody wrote is there, or they know that it is not, whatever became of the page; and it is
@@ -193,7 +240,7 @@ function checkWritten(client: Device, tables: Tables, found: Findings) {
 			found['written and lost'].push(`${name}: ${id} ${body.slice(0, 40)}`);
 			continue;
 		}
-		if (row.sender_id !== personId || row.body !== body) {
+		if (row.sender_id !== personId || !saidFirst(tables, row, body)) {
 			found['written and lost'].push(`${name}: ${id} became something else`);
 		}
 		if (!client.hasPlace(id)) continue;
@@ -238,6 +285,65 @@ function checkChanged(client: Device, tables: Tables, found: Findings) {
 	}
 }
 
+/** An edit that was acknowledged is among the texts, in its place; what was deleted has none. */
+function checkEdited(client: Device, tables: Tables, stays: Map<string, Stay[]>, found: Findings) {
+	const { name, personId } = client;
+	const missing = found['acknowledged and missing'];
+	for (const { id, conversationId, body, edit, version } of client.edited) {
+		const row = tables.messages.get(id);
+		if (!row || (row.body !== null && tables.texts.get(id)?.[edit] !== body)) {
+			missing.push(`${name}: edit ${edit} of ${id}`);
+		} else if (!wasThere(stays.get(`${conversationId} ${personId}`), version)) {
+			found['let in by mistake'].push(`${name} edited ${id}`);
+		}
+	}
+	for (const id of client.deleted) {
+		if (tables.messages.get(id)?.body !== null) missing.push(`${name}: the deletion of ${id}`);
+	}
+}
+
+/**
+ * Each reaction is somebody's who was a member then, and what a device was told of its own last is
+ * so. After a try without an answer either is right.
+ */
+function checkReactions(
+	clients: Device[],
+	{ messages, reactions }: Tables,
+	stays: Map<string, Stay[]>,
+	found: Findings
+) {
+	const keyOf = (person: string, { messageId, emoji }: Pick<Reacting, 'messageId' | 'emoji'>) =>
+		`${person} ${messageId} ${emoji}`;
+	const stored = new Map(
+		[...reactions.values()]
+			.flat()
+			.map((row) => [keyOf(row.person_id, { ...row, messageId: row.message_id }), row])
+	);
+	const wanted = new Set<string>();
+	for (const { name, personId, reacting } of clients) {
+		for (const [key, tries] of Map.groupBy(reacting, (one) => keyOf(personId, one))) {
+			if (tries.some(({ on }) => on)) wanted.add(key);
+			const answered = tries.filter(({ outcome }) => outcome !== 'refused');
+			const last = answered.at(-1);
+			const isKnown = answered.every(({ outcome }) => outcome === 'acknowledged');
+			if (!last || !isKnown || messages.get(last.messageId)?.body === null) continue;
+			if (stored.has(key) !== last.on) {
+				found['acknowledged and missing'].push(`${name}: ${last.emoji} at ${last.messageId}`);
+			}
+		}
+	}
+	for (const [key, row] of stored) {
+		const { conversation_id: id, person_id: person, message_id: messageId, version } = row;
+		if (!wanted.has(key)) found['tables not whole'].push(`nobody made ${key}`);
+		if (messages.get(messageId)?.conversation_id !== id) {
+			found['tables not whole'].push(`${key} is elsewhere`);
+		}
+		if (!wasThere(stays.get(`${id} ${person}`), version)) {
+			found['let in by mistake'].push(`${person} reacted to ${messageId}`);
+		}
+	}
+}
+
 /**
  * Somebody who is a member now may be told what was said while they were not (they can read it in
  * the history); somebody who is not, nothing that came after.
@@ -268,11 +374,13 @@ function checkHeard(client: Device, tables: Tables, stays: Map<string, Stay[]>, 
 			found['heard by outsiders'].push(`${client.name} follows ${id}`);
 		}
 	}
-	for (const { id, seq, version } of client.heardMessages.values()) {
+	for (const message of client.heardMessages.values()) {
+		const { id, seq, version } = message;
 		const row = tables.messages.get(id);
-		if (row?.seq !== seq || row.version < version) {
-			found['heard and not stored'].push(`${client.name}: ${id}`);
-		}
+		const isStored =
+			row?.seq === seq &&
+			(row.version > version || (row.version === version && isAsStored(tables, row, message)));
+		if (!isStored) found['heard and not stored'].push(`${client.name}: ${id}`);
 	}
 }
 
@@ -287,9 +395,7 @@ function checkShown(client: Device, tables: Tables, found: Findings) {
 			const shown = state.messages.get(row.seq);
 			if (!shown && row.seq < from) continue;
 			const same =
-				shown?.id === row.id &&
-				shown.version === row.version &&
-				(shown.kind === 'notice' || (shown.kind === 'text' ? shown.body : null) === row.body);
+				shown?.id === row.id && shown.version === row.version && isAsStored(tables, row, shown);
 			if (!same) found['shown differently'].push(`${client.name}: ${row.seq} of ${id}`);
 		}
 		for (const { person, version } of state.members.values()) {
@@ -297,6 +403,22 @@ function checkShown(client: Device, tables: Tables, found: Findings) {
 			found['shown differently'].push(`${client.name}: standing of ${person.name} in ${id}`);
 		}
 	}
+}
+
+function isAsStored({ reactions }: Tables, row: MessageRow, message: MessageView): boolean {
+	if (message.kind !== 'text') {
+		return message.kind === (row.kind === 'notice' ? 'notice' : 'deleted') && row.body === null;
+	}
+	const byEmoji = Map.groupBy(reactions.get(row.id) ?? [], ({ emoji }) => emoji);
+	const told = [...byEmoji].map(([emoji, rows]) => ({
+		emoji,
+		personIds: rows.map((reaction) => reaction.person_id)
+	}));
+	return (
+		message.body === row.body &&
+		(message.edits ?? 0) === row.edits &&
+		isDeepStrictEqual(message.reactions ?? [], told)
+	);
 }
 
 /** What a device shows other than one would that knows nothing and asks; undefined when it is the same. */

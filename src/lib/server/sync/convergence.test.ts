@@ -158,6 +158,7 @@ class Device {
 
 type Act =
 	| { do: 'send' | 'resend' | 'read' | 'leave' | 'reconnect' | 'drop'; who: number; where: number }
+	| { do: 'edit' | 'delete' | 'react'; who: number; where: number; which: number }
 	| {
 			do: 'group' | 'direct' | 'add' | 'remove' | 'rename';
 			who: number;
@@ -177,6 +178,15 @@ const act: fc.Arbitrary<Act> = fc.oneof(
 			do: fc.constantFrom('resend', 'read', 'reconnect', 'drop', 'leave'),
 			who: number,
 			where: number
+		})
+	},
+	{
+		weight: 6,
+		arbitrary: fc.record({
+			do: fc.constantFrom('edit', 'edit', 'react', 'react', 'delete'),
+			who: number,
+			where: number,
+			which: number
 		})
 	},
 	{
@@ -237,7 +247,11 @@ async function perform(
 	for (const [step, one] of acts.entries()) {
 		const process = pick(serving(), one.where + step);
 		const who = pick(friends, one.who);
-		const { conversations: doors, messages } = callerFor(process.services, who, who.sessionId);
+		const {
+			conversations: doors,
+			messages,
+			reactions
+		} = callerFor(process.services, who, who.sessionId);
 		const conversationId = conversations[one.where % Math.max(1, conversations.length)];
 		const whom = 'whom' in one ? pick(friends, one.whom).id : '';
 		const attempt = async () => {
@@ -277,8 +291,27 @@ async function perform(
 					return doors.removePerson({ conversationId, personId: whom });
 				case 'rename':
 					return doors.rename({ conversationId, name: `Name ${writer}.${step}` });
+				case 'edit':
+				case 'delete':
+				case 'react':
+					return change(one, conversationId);
 				default:
 			}
+		};
+		const change = async (one: Extract<Act, { which: number }>, conversationId: string) => {
+			const page = await messages.page({ conversationId });
+			const texts = page.messages.filter((message) => message.kind === 'text');
+			// Only the sender may do more than react.
+			const own = texts.filter(({ senderId }) => one.do === 'react' || senderId === who.id);
+			if (own.length === 0) return;
+			const { id, edits = 0 } = pick(own, one.which);
+			if (one.do === 'delete') return messages.delete({ id, conversationId });
+			if (one.do === 'edit') {
+				const body = `${writer}.${step} edited`;
+				return messages.edit({ id, conversationId, body, edit: edits + 1 });
+			}
+			const emoji = pick(['👍', '❤️', '🎉'], one.where);
+			return reactions.set({ conversationId, messageId: id, emoji, on: one.which % 3 > 0 });
 		};
 		try {
 			await attempt();
@@ -311,6 +344,15 @@ async function converged(device: Device): Promise<void> {
 		const state = device.replica.conversations.get(id);
 		for (let seq = from + 1; seq <= (state?.lastSeq ?? 0); seq++) {
 			expect(state?.messages.get(seq)?.seq, 'a message is missing').toBe(seq);
+		}
+	}
+	for (const [id, { messages, lastSeq }] of device.replica.conversations) {
+		for (let before = lastSeq + 1; before > 1; before -= 100) {
+			const page = await person.call.messages.page({ conversationId: id, before, limit: 100 });
+			for (const message of page.messages) {
+				const held = messages.get(message.seq);
+				if (held) expect(held, 'a message is not as it is').toEqual(message);
+			}
 		}
 	}
 }
