@@ -534,7 +534,7 @@ export class Tab extends Device {
 				if (version <= state.version && seq > newest) newest = seq;
 			}
 			// A single old one may be here because it was changed; what is known begins at an end.
-			if (!this.knownFrom.has(id) && newest < state.lastSeq) continue;
+			if (newest === 0 || (!this.knownFrom.has(id) && newest < state.lastSeq)) continue;
 			const from = this.knownFrom.get(id) ?? newest;
 			this.knownFrom.set(id, from);
 			for (let seq = Math.max(from, newest - SURE); seq <= newest; seq++) {
