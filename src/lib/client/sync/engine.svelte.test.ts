@@ -138,6 +138,20 @@ test('holds an own answer that has overtaken the stream', async () => {
 	expect(server.calls).toEqual([]);
 });
 
+test('shows at once what an own answer says of a message that is here, ahead of the stream', async () => {
+	const server = new FakeServer(5);
+	const { engine, store, version } = await live(server);
+	const first = server.post();
+	server.edit(5);
+	const edit = { ...server.delta(6), changes: server.delta(6).changes.slice(0, 1) };
+	engine.absorb(edit);
+	expect(store.get(ID)).toMatchObject({ lastSeq: 5, lastMessage: { seq: 5, body: 'Hello!' } });
+	engine.receive(first);
+	expect(version()).toBe(7);
+	expect(store.get(ID)?.messages.get(5)).toMatchObject({ body: 'Hello!' });
+	expect(store.get(ID)?.messages.get(6)).toMatchObject({ body: 'Hello' });
+});
+
 test('asks when what an own answer has overtaken does not come', async () => {
 	const server = new FakeServer(5);
 	const { engine, version } = await live(server);
