@@ -168,6 +168,18 @@ describe('a delta', () => {
 		expect(after.messages.get(3)?.version).toBe(12);
 	});
 
+	test('brings the last message that a snapshot did not tell', () => {
+		const server = new Server();
+		server.post();
+		server.post();
+		// It was changed while the snapshot was made.
+		const snapshot = { ...server.snapshot(), lastMessage: null, activeAt: 1 };
+		server.edit(2);
+		const { state } = applyDelta(fromSnapshot(snapshot), server.delta(2), VIEWER);
+		const { version, lastSeq, lastMessage, activeAt } = server.snapshot();
+		expect(state).toMatchObject({ version, lastSeq, lastMessage, activeAt });
+	});
+
 	test('with kinds of a newer server is applied without them', () => {
 		const odd = { type: 'poll.changed', poll: {} } as unknown as ConversationChange;
 		const after = applyDelta(state, delta(10, 12, odd, message(11, 12)), VIEWER);

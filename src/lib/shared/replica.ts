@@ -183,10 +183,11 @@ function withNewest(
 	if (message.seq > state.lastSeq) {
 		next = { ...next, lastSeq: message.seq, lastMessage: message, activeAt: message.sentAt };
 	} else if (
-		state.lastMessage?.seq === message.seq &&
-		message.version > state.lastMessage.version
+		message.seq === state.lastSeq &&
+		// A snapshot does not tell one that was changed after it.
+		message.version > (state.lastMessage?.version ?? 0)
 	) {
-		next = { ...next, lastMessage: message };
+		next = { ...next, lastMessage: message, activeAt: message.sentAt };
 	}
 	// Sending is reading, on the server too.
 	if (message.senderId === viewerId) next = withReadSeq(next, message.seq);

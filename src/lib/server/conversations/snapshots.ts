@@ -54,8 +54,12 @@ export async function snapshotsOf(
 	const [last, peers, own] = await Promise.all([
 		sql<MessageRow[]>`
 			select ${messageColumns(sql)}
-			from unnest(${ids}::uuid[], ${rows.map((row) => row.last_seq)}::bigint[]) as k(id, seq)
-			join message m on m.conversation_id = k.id and m.seq = k.seq`,
+			from unnest(
+				${ids}::uuid[], ${rows.map((row) => row.last_seq)}::bigint[],
+				${rows.map((row) => row.version)}::bigint[]
+			) as k(id, seq, version)
+			-- Who is removed at this very moment is not told what is edited from now on.
+			join message m on m.conversation_id = k.id and m.seq = k.seq and m.version <= k.version`,
 		sql<{ conversation_id: string; person_id: string }[]>`
 			select m.conversation_id, m.person_id
 			from member m join conversation c on c.id = m.conversation_id

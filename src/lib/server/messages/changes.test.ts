@@ -1,7 +1,9 @@
 import { uuidv7 } from 'uuidv7';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ConversationDelta } from '#lib/shared/events.ts';
 import type { MessageView } from '#lib/shared/messages.ts';
+import type { Services } from '../services.ts';
+import { since } from '../sync/sync.ts';
 import {
 	lockIsAwaited,
 	openStream,
@@ -10,6 +12,7 @@ import {
 	type TestApp,
 	type TestPerson
 } from '../testing.ts';
+import { messagePage } from './messages.ts';
 
 let app: TestApp;
 let ana: TestPerson;
@@ -92,6 +95,55 @@ describe('an outsider', () => {
 		await refused;
 		await expect(ben.call.messages.delete(message)).rejects.toThrow('not_found');
 		await expect(ben.call.messages.texts(message)).rejects.toThrow('not_found');
+	});
+});
+
+describe('who is removed while they read', () => {
+	let id: string;
+	let message: { id: string; conversationId: string };
+
+	beforeEach(async () => {
+		id = uuidv7();
+		await ana.call.conversations.createGroup({ id, name: 'Team', personIds: [ben.id] });
+		message = await sent('as they knew it', ana, id);
+	});
+
+	/** Ben's services, in whose way to the messages something happens. */
+	function meanwhile(happens: () => Promise<unknown>): Services {
+		const { db } = app.services;
+		let times = 1;
+		const sql = new Proxy(db.sql, {
+			apply: (target, self, parts: unknown[]) => {
+				const asked = () => Reflect.apply(target, self, parts) as Promise<unknown>;
+				const text = [parts[0]].flat().join(' ');
+				const isAboutMessages = /join message m on|from message m/.test(text);
+				if (!isAboutMessages || times-- <= 0) return asked();
+				return happens().then(asked);
+			}
+		});
+		return { ...app.services, db: { ...db, sql } };
+	}
+
+	async function removeAndEdit() {
+		await ana.call.conversations.removePerson({ conversationId: id, personId: ben.id });
+		await ana.call.messages.edit({ ...message, body: 'among us now', edit: 1 });
+	}
+
+	test('reads no page with what was edited since', async () => {
+		const page = messagePage(meanwhile(removeAndEdit), ben.id, { conversationId: id });
+		await expect(page).rejects.toThrow('not_found');
+	});
+
+	test('is told nothing of it in a snapshot', async () => {
+		const answer = await since(meanwhile(removeAndEdit), ben.id, { conversations: {} });
+		const snapshot = answer.snapshots.find(({ conversation }) => conversation.id === id);
+		expect(snapshot).toMatchObject({ lastSeq: 2, lastMessage: null });
+	});
+
+	test('and who is not, reads it', async () => {
+		const edit = () => ana.call.messages.edit({ ...message, body: 'among us', edit: 1 });
+		const page = await messagePage(meanwhile(edit), ben.id, { conversationId: id });
+		expect(page.messages.at(-1)).toMatchObject({ body: 'among us' });
 	});
 });
 

@@ -9,6 +9,7 @@ import {
 	type SendOutcome
 } from '#lib/shared/messages.ts';
 import { peopleById } from '../accounts/accounts.ts';
+import type { Sql } from '../platform/db.ts';
 import type { Services } from '../services.ts';
 import { sendLimit, takeSending } from './limits.ts';
 import { messageColumns, messageView, peopleNamedIn, type MessageRow } from './schema.ts';
@@ -83,11 +84,7 @@ export async function messagePage(
 	{ conversationId, before, after, around, limit = PAGE_SIZE }: PageInput
 ): Promise<MessagePage> {
 	const { sql, orm } = services.db;
-	const [standing] = await sql<{ version: number; last_seq: number }[]>`
-		select c.version, c.last_seq from conversation c
-		join member v on v.conversation_id = c.id and v.person_id = ${viewerId} and v.left_at is null
-		where c.id = ${conversationId}`;
-	if (!standing) throw notFound();
+	const standing = await standingOf(sql, viewerId, conversationId);
 	const { from, to } = pageRange(standing.last_seq, { before, after, around, limit });
 	// Who is removed at this very moment does not read what is said from now on.
 	const end = Math.min(to, standing.last_seq);
@@ -95,6 +92,9 @@ export async function messagePage(
 		select ${messageColumns(sql)} from message m
 		where m.conversation_id = ${conversationId} and m.seq between ${from} and ${end}
 		order by m.seq`;
+	// Nor what is edited from now on.
+	const isNewer = rows.some(({ version }) => version > standing.version);
+	if (isNewer) await standingOf(sql, viewerId, conversationId);
 	const messages = rows.map(messageView);
 	return {
 		messages,
@@ -102,6 +102,16 @@ export async function messagePage(
 		version: standing.version,
 		lastSeq: standing.last_seq
 	};
+}
+
+/** Where the conversation stands, for a member. */
+async function standingOf(sql: Sql, viewerId: string, conversationId: string) {
+	const [standing] = await sql<{ version: number; last_seq: number }[]>`
+		select c.version, c.last_seq from conversation c
+		join member v on v.conversation_id = c.id and v.person_id = ${viewerId} and v.left_at is null
+		where c.id = ${conversationId}`;
+	if (!standing) throw notFound();
+	return standing;
 }
 
 /** Places are dense, so a page is a range of them and every jump costs the same. */
