@@ -344,14 +344,30 @@ function checkReactions(
 	}
 }
 
+/** Changes of a conversation that one reading of them may be behind. */
+const READ_BEHIND = 50;
+
+/**
+ * Whether it ends right before somebody came, and began long after they were there before. A stream
+ * that is let in may hear the end of a reading that was under way: it was read before its person came,
+ * and told when they were there, and could read all of it in the history. Who is told too much for
+ * any other reason is so elsewhere as well: after they left, or where nobody let them in.
+ */
+function isJustBefore(stays: Stay[] | undefined, version: number, first: number): boolean {
+	const next = stays?.find(({ from }) => from > version);
+	const last = stays?.findLast(({ until }) => until <= first)?.until ?? 0;
+	return next !== undefined && next.from - version <= READ_BEHIND && first - last > READ_BEHIND;
+}
+
 /**
  * Somebody who is a member now may be told what was said while they were not (they can read it in
  * the history); somebody who is not, nothing that came after.
  */
 function checkHeard(client: Device, tables: Tables, stays: Map<string, Stay[]>, found: Findings) {
-	const foreign = ({ conversationId, version, rows }: Heard) => {
+	const foreign = ({ conversationId, version, rows, by }: Heard) => {
 		const own = stays.get(`${conversationId} ${client.personId}`);
-		return !wasThere(own, version) && !rows.every((row) => wasThere(own, row));
+		if (wasThere(own, version) || rows.every((row) => wasThere(own, row))) return false;
+		return by !== 'stream' || !isJustBefore(own, version, Math.min(...rows));
 	};
 	for (const heard of client.heard) {
 		// Empty ones say that there is something; that is foreign too.

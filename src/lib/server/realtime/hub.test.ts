@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ConversationChange, PersonChange } from '#lib/shared/events.ts';
 import { openLog } from '../platform/log.ts';
 import { TestStream } from '../testing.ts';
-import type { ChangeSource, Position, Told } from './change-source.ts';
+import type { ChangeSource, Position } from './change-source.ts';
 import { Hub } from './hub.ts';
 
 const GROUP = 'group';
@@ -16,6 +16,7 @@ class FakeTables implements ChangeSource {
 	version = 10;
 	moments = 0;
 	personDeltas: ChangeSource['personDeltas'] = async () => [];
+	conversationDeltas: ChangeSource['conversationDeltas'] = async () => [];
 
 	async standing(personId: string) {
 		return { version: 4, conversations: this.members.has(personId) ? [GROUP] : [] };
@@ -24,9 +25,6 @@ class FakeTables implements ChangeSource {
 		const moment = ++this.moments;
 		if (!this.members.has(personId)) return [];
 		return ids.map((id) => ({ id, version: this.version, moment }));
-	}
-	async conversationDeltas(): Promise<Told<ConversationChange>[]> {
-		return [];
 	}
 	async conversationVersions(ids: string[]): Promise<Position[]> {
 		return ids.map((id) => ({ id, version: this.version }));
@@ -250,4 +248,42 @@ test('who comes back hears nothing of what was told while they were away', async
 	const told = streamOfBen.heard.filter((event) => event.type === 'conversation.advanced');
 	expect(told.map(({ delta }) => delta.base)).toEqual([11]);
 	expect(streamOfAna.bodies).toEqual(['welcome back']);
+});
+
+test('who is let in while a reading is under way may hear the end of it: by then it is theirs', async () => {
+	removeBen();
+	// Another process says two things, and lets Ben in while they are read.
+	let answer = () => {};
+	const answered = new Promise<void>((resolve) => (answer = resolve));
+	let asked = () => {};
+	const question = new Promise<void>((resolve) => (asked = resolve));
+	const renamed = (changed: number): ConversationChange => ({
+		type: 'conversation.changed',
+		conversation: { id: GROUP, kind: 'group', name: `As of ${changed}`, createdAt: 0, changed }
+	});
+	tables.conversationDeltas = async ([from]) => {
+		if (from?.version !== 11) return [];
+		asked();
+		await answered;
+		return [{ id: GROUP, base: 11, version: 13, changes: [renamed(13)] }];
+	};
+	hub.ring({ people: [], conversations: [{ id: GROUP, base: 11, version: 13 }], sessions: [] });
+	await question;
+	expect(streamOfBen.conversations.has(GROUP)).toBe(false);
+	tables.members.add(ben.id);
+	tables.version = 14;
+	hub.publish({
+		people: [{ personId: ben.id, delta: { base: 4, version: 7, changes: [membership(false)] } }],
+		conversations: [],
+		sessions: []
+	});
+	await expect.poll(() => streamOfBen.conversations.has(GROUP)).toBe(true);
+	const heard = () => streamOfBen.heard.filter(({ type }) => type === 'conversation.advanced');
+	expect(heard()).toEqual([]);
+	answer();
+	await expect.poll(heard).toMatchObject([{ delta: { base: 11, version: 13 } }]);
+	const words = streamOfBen.heard.map(({ type }) => type);
+	expect(words.indexOf('conversation.followed')).toBeLessThan(
+		words.indexOf('conversation.advanced')
+	);
 });
