@@ -25,21 +25,3 @@ export const reactInput = z.object({
 	on: z.boolean()
 });
 export type ReactInput = z.infer<typeof reactInput>;
-
-/** The same reactions with one person's own as it shall be. */
-export function withReaction(
-	reactions: readonly Reaction[],
-	personId: string,
-	{ emoji, on }: Pick<ReactInput, 'emoji' | 'on'>
-): Reaction[] {
-	const held = reactions.find((reaction) => reaction.emoji === emoji);
-	if ((held?.personIds.includes(personId) ?? false) === on) return [...reactions];
-	if (!held) return [...reactions, { emoji, personIds: [personId] }];
-	const personIds = on
-		? [...held.personIds, personId]
-		: held.personIds.filter((id) => id !== personId);
-	return reactions.flatMap((reaction) => {
-		if (reaction !== held) return reaction;
-		return personIds.length > 0 ? { emoji, personIds } : [];
-	});
-}

@@ -1,6 +1,7 @@
 import type { ConversationDelta } from '#lib/shared/events.ts';
 import type { TextMessage } from '#lib/shared/messages.ts';
-import { withReaction, type Reaction } from '#lib/shared/reactions.ts';
+import type { Reaction } from '#lib/shared/reactions.ts';
+import { withReaction } from '#lib/shared/with-reaction.ts';
 import type { Api } from '#lib/client/sync/api.ts';
 
 interface Wish {

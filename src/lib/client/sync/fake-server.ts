@@ -13,8 +13,9 @@ import {
 	type SendOutcome,
 	type TextMessage
 } from '#lib/shared/messages.ts';
-import { withReaction, type ReactInput } from '#lib/shared/reactions.ts';
+import type { ReactInput } from '#lib/shared/reactions.ts';
 import type { SinceInput, SyncAnswer } from '#lib/shared/sync.ts';
+import { withReaction } from '#lib/shared/with-reaction.ts';
 import type { Api } from './api.ts';
 import type { EventSourceLike } from './stream.ts';
 
