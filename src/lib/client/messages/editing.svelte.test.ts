@@ -22,7 +22,12 @@ function begin() {
 	const elsewhere = (body: string) => {
 		const { edits = 0 } = server.messages[0] as TextMessage;
 		const version = ++server.version;
-		server.messages[0] = { ...(server.messages[0] as TextMessage), body, edits: edits + 1, version };
+		server.messages[0] = {
+			...(server.messages[0] as TextMessage),
+			body,
+			edits: edits + 1,
+			version
+		};
 		engine.absorb(server.delta(version - 1));
 	};
 	return { server, engine, editing, message, elsewhere };
