@@ -25,7 +25,7 @@ export class PointedMessage {
 			type: Type,
 			listener: (event: HTMLElementEventMap[Type]) => void
 		) => viewport.addEventListener(type, listener, { signal: listening.signal });
-		on('focusin', ({ target }) => this.#point(target));
+		on('focusin', (event) => this.#focused(event));
 		on('pointerleave', ({ pointerType }) => pointerType === 'mouse' && this.#point(null));
 		on('pointerdown', (event) => this.#press(event));
 		on('pointermove', (event) => this.#glide(event));
@@ -44,6 +44,11 @@ export class PointedMessage {
 		this.#id = message.dataset['message'] ?? null;
 		await tick();
 		message.querySelector<HTMLElement>('[aria-haspopup=menu]')?.click();
+	}
+
+	/** By the keyboard: what a finger touches has the focus too, and wants no menu. */
+	#focused({ target }: FocusEvent): void {
+		if (target instanceof Element && target.matches(':focus-visible')) this.#point(target);
 	}
 
 	#point(target: EventTarget | null): void {
