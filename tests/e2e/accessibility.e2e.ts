@@ -7,7 +7,7 @@ import { en } from '#lib/client/i18n/en.ts';
 import { es } from '#lib/client/i18n/es.ts';
 import { colleague, seedCompany } from './company.ts';
 import type { Screen } from './people.ts';
-import { eventually, test, useStage } from './stage.ts';
+import { BROKEN, eventually, test, useStage } from './stage.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const DESKTOP: BrowserContextOptions = { viewport: { width: 1280, height: 800 } };
@@ -124,6 +124,70 @@ describe.each([
 		found.push(...(await findings(ines, 'settings')));
 		expect(found).toEqual([]);
 	});
+
+	test('where what was said is changed', async () => {
+		const found: string[] = [];
+		const luis = await stage.person(`Changing Luis on ${device}`);
+		const ana = await stage.person(`Changing Ana on ${device}`, options);
+		await ana.startDirect(luis.name);
+		const { conversationId } = ana;
+		const [mine, theirs] = [stage.api(ana), stage.api(luis)];
+		const say = async (api: typeof mine, body: string) => {
+			const id = crypto.randomUUID();
+			await api.messages.send.mutate({ id, conversationId, body });
+			return id;
+		};
+		const messageId = await say(mine, 'At one.');
+		await mine.messages.edit.mutate({ id: messageId, conversationId, body: 'At two.', edit: 1 });
+		for (const [api, id, emoji] of [
+			[mine, messageId, '👍'],
+			[theirs, messageId, '👍'],
+			[theirs, messageId, '🐙'],
+			[mine, await say(theirs, '🎉'), '🙏']
+		] as const) {
+			await api.reactions.set.mutate({ conversationId, messageId: id, emoji, on: true });
+		}
+		for (const api of [mine, theirs]) {
+			await api.messages.delete.mutate({ id: await say(api, 'Not here.'), conversationId });
+		}
+		await ana.chip('At two.', '👍', null, luis.name).waitFor();
+		await eventually(() => ana.timeline.getByText(en.message.deleted).count()).toBe(2);
+		found.push(...(await findings(ana, 'chips and tombstones')));
+
+		const item = (name: string) => ana.page.getByRole('menuitem', { name, exact: true });
+		const openMenu = async () => {
+			await ana.message('At two.').focus();
+			await ana.page.keyboard.press('Enter');
+			await item(en.message.edit).waitFor();
+		};
+		await openMenu();
+		found.push(...(await findings(ana, 'menu of a message')));
+		await item(en.message.history).click();
+		await ana.page.getByRole('dialog').getByText(en.message.current).waitFor();
+		found.push(...(await findings(ana, 'dialog: edit history')));
+		await ana.page.keyboard.press('Escape');
+		await openMenu();
+		await item(en.message.delete).click();
+		await ana.page.getByRole('alertdialog').waitFor();
+		found.push(...(await findings(ana, 'dialog: delete')));
+		await ana.page.keyboard.press('Escape');
+		await openMenu();
+		await item(en.message.edit).click();
+		await ana.editField.fill('At three.');
+		found.push(...(await findings(ana, 'editing')));
+
+		// And what can go wrong with it.
+		ana.expectErrors(BROKEN);
+		await ana.context.setOffline(true);
+		await ana.button(en.common.save).click();
+		const problem = ana.page.getByRole('alert').filter({ hasText: en.errors.network });
+		await problem.waitFor();
+		await ana.chip('At two.', '👍', null, luis.name).click();
+		await eventually(() => problem.count()).toBe(2);
+		found.push(...(await findings(ana, 'editing, refused')));
+		await ana.context.setOffline(false);
+		expect(found).toEqual([]);
+	});
 });
 
 test('a conversation held by the keyboard alone', async () => {
@@ -169,8 +233,29 @@ test('a conversation held by the keyboard alone', async () => {
 	await keyboard.press('ArrowUp');
 	await focused(ana.timeline.getByRole('article').first());
 	await keyboard.press('Enter');
+	// A row of signs and a list below it: along the one, up and down to the other.
 	const copy = ana.page.getByRole('menuitem', { name: en.message.copy });
+	await focused(ana.quickReaction('👍'));
+	await keyboard.press('ArrowRight');
+	await focused(ana.quickReaction('❤️'));
+	await keyboard.press('ArrowDown');
 	await focused(copy);
+	await keyboard.press('ArrowUp');
+	await focused(ana.quickReaction('👍'));
+	await keyboard.press('ArrowLeft');
+	await focused(ana.quickReaction('🙏'));
+	await keyboard.press('Enter');
+	await bruno.chip('Typed\nin two lines.', '🙏', ana.name).waitFor();
+	await focused(
+		ana.timeline.getByRole('article').first().getByRole('button', { name: en.message.actions })
+	);
+	await keyboard.press('Tab');
+	await focused(ana.timeline.getByRole('article').first().locator('[aria-pressed]'));
+	await keyboard.press('Enter');
+	await eventually(() => ana.timeline.locator('[aria-pressed]').count()).toBe(0);
+	await ana.timeline.getByRole('article').first().focus();
+	await keyboard.press('Enter');
+	await focused(ana.quickReaction('👍'));
 	await keyboard.press('Escape');
 	await copy.waitFor({ state: 'hidden' });
 	await focused(ana.timeline.getByRole('article').first().getByRole('button'));

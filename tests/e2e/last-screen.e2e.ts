@@ -250,6 +250,73 @@ describe('the last screen', () => {
 		await eventually(() => ana.composer.inputValue()).toBe('Half a thou');
 	});
 
+	test('has chips and tombstones where the app has them, and no chip is pressed for another', async () => {
+		const [ana, bruno] = await pair(stage, 'Chips');
+		await bruno.open(ana.name);
+		for (const line of ['Line 29.', 'Line 30.']) {
+			await bruno.react(line, '👍');
+			await ana.chip(line, '👍', bruno.name).waitFor();
+		}
+		await ana.choose('Line 28.', en.message.delete);
+		await ana.page
+			.getByRole('alertdialog')
+			.getByRole('button', { name: en.message.delete })
+			.click();
+		await ana.timeline.getByText(en.message.deleted).waitFor();
+		// Nothing that is pointed at, and its menu with it.
+		await ana.composer.hover();
+		await ana.composer.focus();
+		const { path } = ana;
+		const placesIn = (root: string) =>
+			ana.page.locator(`${root} [role=log]`).evaluate((log) =>
+				[...log.querySelectorAll('article')]
+					.slice(-4)
+					.flatMap((article) => [article, ...article.querySelectorAll('button, svg')])
+					.flatMap((element) => {
+						const { top, left, width } = element.getBoundingClientRect();
+						return [top, left, width];
+					})
+			);
+
+		await forgetReplica(ana);
+		let release = () => {};
+		const released = new Promise<void>((resolve) => (release = resolve));
+		await ana.page.route('**/trpc/messages.page**', async (route) => {
+			await released;
+			await route.continue();
+		});
+		await ana.goto(path);
+		const chips = ana.page.locator(`#${SCREEN_ID} article .chip`);
+		await eventually(() => chips.count()).toBe(2);
+		const inPicture = await placesIn(`#${SCREEN_ID}`);
+		release();
+		await ana.isUncovered();
+		await ana.page.mouse.move(0, 0);
+		const inApp = await placesIn('#app');
+		expect(inApp).toHaveLength(inPicture.length);
+		// Where it has scrolled to may be rounded.
+		const moved = inApp.map((place, i) => Math.abs(place - inPicture[i]!));
+		expect(Math.max(...moved)).toBeLessThanOrEqual(1);
+
+		// Pressed where it is seen: there are others of the same name.
+		await ana.page.unroute('**/trpc/messages.page**');
+		await beforeTheApp(ana.page, () => {
+			const chip = [...document.querySelectorAll('#last-screen article .chip')].at(-1);
+			const { left = 0, top = 0 } = chip?.getBoundingClientRect() ?? {};
+			const hit = document.elementFromPoint(left + 10, top + 10);
+			if (hit instanceof HTMLElement) hit.click();
+			document.documentElement.dataset['hit'] = String(hit?.closest('[data-seq]') !== null);
+		});
+		await ana.page.reload();
+		await ana.isUncovered();
+		expect(await ana.page.locator('html').getAttribute('data-hit')).toBe('true');
+		await ana.say('Still one each.');
+		await ana.hasSent('Still one each.');
+		for (const line of ['Line 29.', 'Line 30.']) {
+			expect(await ana.chip(line, '👍', bruno.name).getAttribute('aria-pressed')).toBe('false');
+		}
+	});
+
 	test('lets a link lead out of the app', async () => {
 		const [ana] = await pair(stage, 'Leaving');
 		await ana.say('https://example.org/here');

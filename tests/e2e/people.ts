@@ -200,6 +200,39 @@ export class Screen {
 			.filter({ has: this.page.getByText(text, { exact: true }) });
 	}
 
+	/** Takes something from the menu of a message. */
+	async choose(text: string, item: string): Promise<void> {
+		await this.openMessageMenu(text);
+		await this.page.getByRole('menuitem', { name: item, exact: true }).click();
+	}
+
+	/** Reacts with one of the signs in the menu of a message, or takes it back there. */
+	async react(text: string, emoji: keyof typeof en.reactions.names): Promise<void> {
+		await this.openMessageMenu(text);
+		await this.quickReaction(emoji).click();
+	}
+
+	async openMessageMenu(text: string): Promise<void> {
+		await this.message(text).hover();
+		await this.message(text).getByRole('button', { name: en.message.actions }).click();
+	}
+
+	quickReaction(emoji: keyof typeof en.reactions.names): Locator {
+		const name = en.reactions.names[emoji];
+		return this.page.getByRole('menuitemcheckbox', { name, exact: true });
+	}
+
+	/** The chip under a message, by the emoji and by who reacted (null is oneself). */
+	chip(text: string, emoji: keyof typeof en.reactions.names, ...who: (string | null)[]): Locator {
+		const name = `${en.reactions.names[emoji]} ${who.length}: ${en.reactions.by(who, 0)}`;
+		return this.message(text).getByRole('button', { name, exact: true });
+	}
+
+	/** Where a message that was sent gets another text. */
+	get editField(): Locator {
+		return this.page.getByRole('textbox', { name: en.composer.editing, exact: true });
+	}
+
 	async sees(...texts: string[]): Promise<void> {
 		for (const text of texts) await this.message(text).waitFor();
 	}

@@ -17,6 +17,7 @@ import { People } from './accounts/people.svelte.ts';
 import { Conversations } from './conversations/conversations.svelte.ts';
 import { MessageChanges } from './messages/changes.ts';
 import { Drafts } from './messages/drafts.svelte.ts';
+import { Editing } from './messages/editing.svelte.ts';
 import { History } from './messages/history.ts';
 import { Outbox } from './messages/outbox.svelte.ts';
 import { Timeline } from './messages/timeline.svelte.ts';
@@ -79,6 +80,7 @@ export class Session {
 	/** Where the page was drawn from what the device kept. */
 	readonly #kept: DeviceReplica | null;
 	readonly #timelines = new Map<string, Timeline>();
+	readonly #editings = new Map<string, Editing>();
 	#ended = $state(false);
 	#prefetched = false;
 	#stop: (() => void) | null = null;
@@ -157,6 +159,17 @@ export class Session {
 			this.#timelines.set(conversationId, timeline);
 		}
 		return timeline;
+	}
+
+	/** What is being edited in a conversation; it is still there when one comes back to it. */
+	editing(conversationId: string): Editing {
+		let editing = this.#editings.get(conversationId);
+		if (!editing) {
+			const stateOf = () => this.#store.get(conversationId);
+			editing = untrack(() => new Editing(this.messages, stateOf));
+			this.#editings.set(conversationId, editing);
+		}
+		return editing;
 	}
 
 	/** Connects. Called once in the browser; returns what stops it. */

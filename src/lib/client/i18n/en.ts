@@ -170,7 +170,13 @@ export const en = {
 		placeholder: 'Message',
 		placeholderTo: (name: string) => `Message ${name}`,
 		send: 'Send',
-		tooLong: (over: number) => `${plural(over, 'character', 'characters')} too many`
+		tooLong: (over: number) => `${plural(over, 'character', 'characters')} too many`,
+		editing: 'Edit message',
+		cancelEditing: 'Cancel editing',
+		saving: 'Saving',
+		/** The message that one was editing is gone. */
+		deletedMeanwhile: 'The message that you were editing was deleted.',
+		dismiss: 'Dismiss'
 	},
 
 	// --- A message -------------------------------------------------------------------------------
@@ -185,7 +191,32 @@ export const en = {
 		copied: 'Copied',
 		actions: 'Message actions',
 		from: (who: Who) => (who === null ? 'You said' : `${who} said`),
-		formerPerson: 'Somebody who left'
+		formerPerson: 'Somebody who left',
+		/** Beside the time. */
+		edited: 'edited',
+		edit: 'Edit',
+		delete: 'Delete',
+		deleteTitle: 'Delete this message?',
+		deleteText: 'It is deleted for everyone and cannot be brought back.',
+		history: 'Edit history',
+		current: 'Now'
+	},
+
+	// --- Reactions to a message --------------------------------------------------------------------
+	reactions: {
+		react: 'React',
+		/** Of an emoji that has no name here, its own sign. */
+		names: {
+			'👍': 'Thumbs up',
+			'❤️': 'Heart',
+			'😂': 'Tears of joy',
+			'😮': 'Surprised',
+			'😢': 'Sad',
+			'🙏': 'Folded hands'
+		},
+		/** Who reacted; of many, the first ones and how many more. */
+		by: (people: Who[], more: number) =>
+			list([...people.map(subject), ...(more > 0 ? [plural(more, 'other', 'others')] : [])])
 	},
 
 	// --- Notices in the timeline -----------------------------------------------------------------
@@ -325,6 +356,7 @@ export const en = {
 		search: 'Search conversations',
 		moveInList: 'Move in lists and messages',
 		messageActions: 'Actions of the message that has the focus',
+		editLast: 'Edit your last message, when nothing is written',
 		close: 'Close, or back',
 		help: 'This help'
 	}

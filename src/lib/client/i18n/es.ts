@@ -108,7 +108,7 @@ export const es: Messages = {
 		too_long: (max) => `Demasiado largo: como mucho ${max.toLocaleString('es')} caracteres.`,
 		not_allowed: 'Aquí no puedes hacer eso.',
 		changed_meanwhile: 'Entretanto se cambió en otro dispositivo.',
-		too_many_reactions: (max: number) => `Ya hay ${max} reacciones distintas.`,
+		too_many_reactions: (max) => `Ya hay ${max} reacciones distintas.`,
 		server_busy: 'El servidor está ocupado. Prueba dentro de un momento.',
 		network: 'No hay conexión con el servidor. Prueba dentro de un momento.',
 		origin_refused: 'Esta página se abrió desde otra dirección. Recárgala.',
@@ -159,7 +159,12 @@ export const es: Messages = {
 		placeholder: 'Mensaje',
 		placeholderTo: (name) => `Mensaje para ${name}`,
 		send: 'Enviar',
-		tooLong: (over) => `${plural(over, 'carácter', 'caracteres')} de más`
+		tooLong: (over) => `${plural(over, 'carácter', 'caracteres')} de más`,
+		editing: 'Editar mensaje',
+		cancelEditing: 'Dejar de editar',
+		saving: 'Guardando',
+		deletedMeanwhile: 'El mensaje que editabas se ha eliminado.',
+		dismiss: 'Cerrar aviso'
 	},
 
 	message: {
@@ -173,7 +178,31 @@ export const es: Messages = {
 		copied: 'Copiado',
 		actions: 'Acciones del mensaje',
 		from: (who) => (who === null ? 'Dijiste' : `${who} dijo`),
-		formerPerson: 'Alguien que se fue'
+		formerPerson: 'Alguien que se fue',
+		edited: 'editado',
+		edit: 'Editar',
+		delete: 'Eliminar',
+		deleteTitle: '¿Eliminar este mensaje?',
+		deleteText: 'Se elimina para todos y no se puede recuperar.',
+		history: 'Historial de cambios',
+		current: 'Ahora'
+	},
+
+	reactions: {
+		react: 'Reaccionar',
+		names: {
+			'👍': 'Pulgar arriba',
+			'❤️': 'Corazón',
+			'😂': 'Risa con lágrimas',
+			'😮': 'Sorpresa',
+			'😢': 'Tristeza',
+			'🙏': 'Manos juntas'
+		},
+		by: (people, more) =>
+			list([
+				...people.map((who) => who ?? 'Tú'),
+				...(more > 0 ? [more === 1 ? '1 persona más' : `${more} personas más`] : [])
+			])
 	},
 
 	notices: {
@@ -318,6 +347,7 @@ export const es: Messages = {
 		search: 'Buscar conversaciones',
 		moveInList: 'Moverse por listas y mensajes',
 		messageActions: 'Acciones del mensaje enfocado',
+		editLast: 'Editar tu último mensaje, si no hay nada escrito',
 		close: 'Cerrar o volver',
 		help: 'Esta ayuda'
 	}

@@ -84,6 +84,7 @@ export class Language {
 		if (!Object.hasOwn(errors, code)) return errors.internal;
 		const known = code as keyof typeof errors;
 		if (known === 'too_long') return max > 0 ? errors.too_long(max) : errors.invalid_input;
+		if (known === 'too_many_reactions') return errors[known](max);
 		const text = errors[known];
 		return typeof text === 'function' ? text(seconds) : text;
 	}

@@ -74,6 +74,21 @@ test('a notice stands alone', () => {
 	expect(shape(days)).toEqual(['[m1]', '[m3]']);
 });
 
+test('what is left of a deleted message keeps its place in the group, without a text', () => {
+	const gone = { ...text(2, LUIS, NOON + 1000), kind: 'deleted' } as const;
+	const days = groupTimeline(
+		[text(1, LUIS, NOON), gone, text(3, LUIS, NOON + 2000)],
+		[{ id: 'm2', body: 'Text 2', createdAt: NOON, state: 'pending' }],
+		context
+	);
+	expect(shape(days)).toEqual(['[m1', 'm2', 'm3]']);
+	expect(bubbles(days).map(({ body, state, message }) => [body, state, message?.id])).toEqual([
+		['Text 1', 'sent', 'm1'],
+		['', 'deleted', undefined],
+		['Text 3', 'sent', 'm3']
+	]);
+});
+
 test('the unread line is above the first unread message and parts a group', () => {
 	const days = groupTimeline([text(1, LUIS, NOON), text(2, LUIS, NOON), text(3, LUIS, NOON)], [], {
 		...context,

@@ -16,11 +16,12 @@ export interface Bubble {
 	seq: number | null;
 	senderId: string;
 	own: boolean;
+	/** Empty when it was deleted. */
 	body: string;
 	/** As the server has it; missing until then, and when it was deleted. */
 	message?: TextMessage;
 	at: number;
-	state: 'sent' | 'pending' | 'failed';
+	state: 'sent' | 'pending' | 'failed' | 'deleted';
 	reason?: ErrorCode | undefined;
 	/** First and last of its group. */
 	first: boolean;
@@ -112,8 +113,9 @@ export function groupTimeline(
 			previous = null;
 		} else {
 			const own = senderId === context.viewerId;
-			const content = message.kind === 'text' ? { body: message.body, message } : { body: '' };
-			add({ kind: 'bubble', id, seq, senderId, own, ...content, at, state: 'sent' });
+			const place = { kind: 'bubble', id, seq, senderId, own, at } as const;
+			if (message.kind === 'deleted') add({ ...place, body: '', state: 'deleted' });
+			else add({ ...place, body: message.body, message, state: 'sent' });
 		}
 	}
 	for (const { id, body, createdAt, state, reason } of outgoing) {

@@ -1,8 +1,8 @@
 import type { ConversationDelta } from '#lib/shared/events.ts';
 import type { TextMessage } from '#lib/shared/messages.ts';
 import type { Reaction } from '#lib/shared/reactions.ts';
+import { withReaction } from '#lib/shared/with-reaction.ts';
 import type { Api } from '#lib/client/sync/api.ts';
-import { withReaction } from './with-reaction.ts';
 
 interface Wish {
 	messageId: string;

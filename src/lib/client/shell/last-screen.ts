@@ -7,7 +7,7 @@ import { pictureStyles } from './picture-styles.ts';
 import { browserStorage, keysOf } from '#lib/client/messages/storage.ts';
 
 /** What belongs to a moment, and is not there when the app opens. */
-const PASSING = '[popover], dialog, [role=status], [data-unread], [data-passing]';
+const PASSING = '[popover], dialog, [role=status], [role=alert], [data-unread], [data-passing]';
 
 /** Keeps what is on the screen now. Where storage is full or forbidden, the next opening has none. */
 export function keepScreen(personId: string): void {
@@ -18,7 +18,8 @@ export function keepScreen(personId: string): void {
 	if (!shell || !rules) return;
 	// A list that is being searched, and messages on their way, are not what it opens with.
 	const isSearching = Boolean(shell.querySelector<HTMLInputElement>('nav input')?.value);
-	if (isSearching || shell.querySelector('[aria-busy=true]')) return;
+	// Nor is a message that is being edited, which its field would hold as a draft.
+	if (isSearching || shell.querySelector('[aria-busy=true], [data-editing]')) return;
 	const key = SCREEN_PREFIX + personId;
 	const picture = pictureOf(shell);
 	const root = getComputedStyle(document.documentElement);
@@ -156,6 +157,10 @@ function pictureOf(shell: HTMLElement): HTMLElement {
 	}
 	for (const button of picture.querySelectorAll('button:not([aria-label])')) {
 		button.setAttribute('aria-label', button.textContent.trim());
+	}
+	// What is pressed is found again by its name, and a chip has that of many others.
+	for (const button of picture.querySelectorAll<HTMLElement>('[role=log] button')) {
+		button.inert = true;
 	}
 	// Nothing is read aloud from it.
 	for (const element of picture.querySelectorAll('.visually-hidden')) element.remove();

@@ -15,7 +15,7 @@ import {
 } from '#lib/shared/messages.ts';
 import type { ReactInput } from '#lib/shared/reactions.ts';
 import type { SinceInput, SyncAnswer } from '#lib/shared/sync.ts';
-import { withReaction } from '#lib/client/reactions/with-reaction.ts';
+import { withReaction } from '#lib/shared/with-reaction.ts';
 import type { Api } from './api.ts';
 import type { EventSourceLike } from './stream.ts';
 

@@ -1,4 +1,6 @@
-import type { Reaction, ReactInput } from '#lib/shared/reactions.ts';
+import type { ReactInput, Reaction } from './reactions.ts';
+
+// Apart from the schemas: the client needs it, and zod stays out of its bundle.
 
 /** The same reactions with one person's own as it shall be. */
 export function withReaction(
