@@ -254,7 +254,7 @@ async function moveReceived(sql: Sql, viewerId: string, input: ReceivedInput): P
 			-- Who is removed while this waits is no member.
 			for no key update of m
 		)
-		update member m set received_seq = greatest(m.received_seq, further.seq) from further
+		update member m set received_seq = further.seq from further
 		where m.conversation_id = further.conversation_id and m.person_id = ${viewerId}
 		returning m.conversation_id`;
 	return rows.map((row) => row.conversation_id);
