@@ -1,3 +1,4 @@
+import { flushSync } from 'svelte';
 import { beforeEach, expect, test, vi } from 'vitest';
 import type { Receipt } from '#lib/shared/receipts.ts';
 import { useFakePage, knowing } from '../sync/fake-page.ts';
@@ -201,7 +202,6 @@ test('who turns it off sees nothing of the others from that moment on', async ()
 });
 
 test('what the screen shows follows', async () => {
-	const { flushSync } = await import('svelte');
 	const shown: string[] = [];
 	await opened(at('ana', 0, 0));
 	const stop = $effect.root(() => {
@@ -214,4 +214,18 @@ test('what the screen shows follows', async () => {
 	flushSync();
 	stop();
 	expect(shown).toEqual(['sent', 'delivered', 'read']);
+});
+
+test('is opened once by an effect, whatever is said there', async () => {
+	receipts.connected();
+	const stop = $effect.root(() => {
+		$effect(() => receipts.open(ID));
+	});
+	flushSync();
+	take.receive(server.post('ana'));
+	hears(at('ana', 4, 0));
+	flushSync();
+	expect(asked).toEqual([ID]);
+	stop();
+	expect(states(4)).toEqual(['sent']);
 });

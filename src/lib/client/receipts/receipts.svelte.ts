@@ -3,6 +3,7 @@
  * opens and after each loss of the connection, and told by the stream in between. A position only
  * rises, so what came late or twice does no harm, and what got lost is a tick that comes later.
  */
+import { untrack } from 'svelte';
 import type { StreamEvent } from '#lib/shared/events.ts';
 import type { MessageView } from '#lib/shared/messages.ts';
 import type { Receipt } from '#lib/shared/receipts.ts';
@@ -65,9 +66,12 @@ export class Receipts {
 
 	/** A conversation is on the screen; returns what says that it is no more. */
 	open(conversationId: string): () => void {
-		this.#open = conversationId;
-		this.#present = this.#countPresent();
-		this.#askWithin(0);
+		// Whoever says so in an effect does not say it again with each message.
+		untrack(() => {
+			this.#open = conversationId;
+			this.#present = this.#countPresent();
+			this.#askWithin(0);
+		});
 		return () => {
 			if (this.#open !== conversationId) return;
 			this.#open = null;
