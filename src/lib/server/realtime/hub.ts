@@ -116,10 +116,13 @@ export class Hub {
 		}
 	}
 
-	/** Those of whom a stream here follows the conversation. */
-	peopleIn(conversationId: string): ReadonlySet<string> {
+	/** Those of whom a stream here follows the conversation; past `most` of them it need not be all. */
+	peopleIn(conversationId: string, most: number): ReadonlySet<string> {
 		const people = new Set<string>();
-		this.#conversations.get(conversationId)?.streams.forEach((s) => people.add(s.personId));
+		for (const { personId } of this.#conversations.get(conversationId)?.streams ?? []) {
+			people.add(personId);
+			if (people.size > most) break;
+		}
 		return people;
 	}
 

@@ -137,7 +137,7 @@ describe.each([1, 2] as const)('in processes: %i', (processes) => {
 			update member set left_at = now() where conversation_id = ${id} and person_id = ${ben.id}`;
 		await received(cyd, id, 3);
 		await told(anas, cyd);
-		expect(streams.services.realtime.hub.peopleIn(id)).toContain(ben.id);
+		expect(streams.services.realtime.hub.peopleIn(id, 9)).toContain(ben.id);
 		await allIsTold(bens, ben);
 		expect(eventsIn(bens)).toEqual([]);
 		// Nor is anybody told of who was in the doorbell, and is gone by the time of the reading.

@@ -148,7 +148,7 @@ export class Receipts {
 
 	/** By somebody else, that is. Where many listen here, the members are too many to be told. */
 	#isHeard(conversationId: string, personId: string): boolean {
-		const people = this.#realtime.hub.peopleIn(conversationId);
+		const people = this.#realtime.hub.peopleIn(conversationId, RECEIPTS_MEMBERS_MAX);
 		if (people.size > RECEIPTS_MEMBERS_MAX) return false;
 		return people.size > (people.has(personId) ? 1 : 0);
 	}
@@ -187,7 +187,7 @@ export class Receipts {
 	async #tell(changed: Map<string, Set<string>>): Promise<void> {
 		const pairs: ReceiptRing[] = [];
 		for (const [conversationId, people] of changed) {
-			const viewers = this.#realtime.hub.peopleIn(conversationId);
+			const viewers = this.#realtime.hub.peopleIn(conversationId, RECEIPTS_MEMBERS_MAX);
 			if (Math.max(viewers.size, people.size) > RECEIPTS_MEMBERS_MAX) continue;
 			for (const personId of new Set([...people, ...viewers])) {
 				pairs.push({ conversationId, personId });
