@@ -76,6 +76,7 @@ test('it is read when all have read it who tell', async () => {
 
 test('where nobody tells it stays sent', async () => {
 	await opened();
+	hears(at(VIEWER.id, 9, 9));
 	expect(states(1)).toEqual(['sent']);
 });
 
@@ -142,12 +143,15 @@ test('opens with what was known, and hears of it while it is closed', async () =
 	expect(states(3)).toEqual(['sent']);
 	hears(at('ana', 6, 6));
 	before = () => new Promise(() => {});
-	receipts.open(ID);
+	const closeAgain = receipts.open(ID);
 	expect(states(6)).toEqual(['read']);
-	// A pane that is closed late closes only its own.
-	close();
 	receipts.open('another');
 	expect(asked).toEqual([ID, ID, 'another']);
+	// A pane that is closed late closes only its own.
+	closeAgain();
+	const told = [at('ana', 2, 2)];
+	receipts.receive({ type: 'receipts.changed', conversationId: 'another', receipts: told });
+	expect(receipts.stateOf({ conversationId: 'another', seq: 2 })).toBe('read');
 });
 
 test('who tells nothing any more no longer counts', async () => {
