@@ -7,6 +7,9 @@ import { SCREEN_ID } from '#lib/shared/last-screen.ts';
 /** The machine may be busy: facts are waited for, and no test is about how long they take. */
 export const POLL = { timeout: 30_000, interval: 50 };
 
+/** Whatever has become of it since. */
+const SENT = new RegExp(`^(${en.message.sent}|${en.receipts.delivered}|${en.receipts.read})$`);
+
 export interface Account {
 	name: string;
 	username: string;
@@ -240,7 +243,7 @@ export class Screen {
 	/** The server has these, and the screen says so. */
 	async hasSent(...texts: string[]): Promise<void> {
 		for (const text of texts) {
-			await this.message(text).getByText(en.message.sent, { exact: true }).waitFor();
+			await this.message(text).getByText(SENT).waitFor();
 		}
 	}
 

@@ -490,6 +490,8 @@ export class Tab extends Device {
 			}
 			case 'conversations.leave':
 			case 'conversations.members':
+			case 'receipts.received':
+			case 'receipts.of':
 			case 'accounts.viewer':
 				return;
 			default:

@@ -196,10 +196,41 @@ test('asks who is online after it has caught up, and shows what the stream tells
 	expect(server.called('look')).toEqual([]);
 	open();
 	await vi.advanceTimersByTimeAsync(3000);
-	expect(server.calls.findLast(({ name }) => name !== 'page')?.name).toBe('look');
+	const later = ['page', 'received'];
+	expect(server.calls.findLast(({ name }) => !later.includes(name))?.name).toBe('look');
 	expect(session.presence.isOnline('ana')).toBe(true);
 	latest().say({ type: 'presence.changed', personId: 'ben', online: true });
 	expect(session.presence.isOnline('ben')).toBe(true);
 	latest().drop();
 	expect(session.presence.isOnline('ana')).toBe(false);
+});
+
+test('asks how far the others are, tells what has arrived, and shows what the stream tells', async () => {
+	const server = new FakeServer(3);
+	server.receipts = [{ personId: 'ana', receivedSeq: 2, readSeq: 1 }];
+	const { session, latest } = begin(server);
+	session.receipts.open(ID);
+	session.start();
+	const { opened, open } = gate();
+	server.before = (name) => (name === 'since' ? opened : undefined);
+	latest().say({ type: 'stream.opened' });
+	await vi.advanceTimersByTimeAsync(3000);
+	expect([...server.called('receipts'), ...server.called('received')]).toEqual([]);
+	open();
+	await vi.advanceTimersByTimeAsync(3000);
+	expect(server.called('receipts')).toEqual([{ conversationId: ID }]);
+	expect(server.called('received')).toEqual([[[ID, 3]]]);
+	const stateOf = (seq: number) => session.receipts.stateOf({ conversationId: ID, seq });
+	// Ana wrote all that there is.
+	expect(stateOf(3)).toBe('read');
+	server.post(VIEWER.id);
+	const receipts = [{ personId: 'ana', receivedSeq: 4, readSeq: 3 }];
+	latest().say({ type: 'receipts.changed', conversationId: ID, receipts });
+	expect(stateOf(4)).toBe('delivered');
+
+	latest().drop();
+	await vi.advanceTimersByTimeAsync(10_000);
+	latest().say({ type: 'stream.opened' });
+	await vi.advanceTimersByTimeAsync(10_000);
+	expect(server.called('receipts')).toHaveLength(2);
 });

@@ -22,6 +22,8 @@ import { History } from './messages/history.ts';
 import { Outbox } from './messages/outbox.svelte.ts';
 import { Timeline } from './messages/timeline.svelte.ts';
 import { Presence } from './presence/presence.svelte.ts';
+import { Received } from './receipts/received.ts';
+import { Receipts } from './receipts/receipts.svelte.ts';
 import { Reactions } from './reactions/reactions.svelte.ts';
 import { wipeScreen, wipeScreens } from './shell/last-screen.ts';
 import type { Api } from './sync/api.ts';
@@ -69,6 +71,7 @@ export class Session {
 	readonly drafts: Drafts;
 	readonly memory: Memory;
 	readonly presence: Presence;
+	readonly receipts: Receipts;
 	readonly messages: MessageChanges;
 	readonly reactions: Reactions;
 
@@ -77,6 +80,7 @@ export class Session {
 	readonly #history: History;
 	readonly #engine: SyncEngine;
 	readonly #stream: SharedStream;
+	readonly #received: Received;
 	/** Where the page was drawn from what the device kept. */
 	readonly #kept: DeviceReplica | null;
 	readonly #timelines = new Map<string, Timeline>();
@@ -119,6 +123,7 @@ export class Session {
 			onEvent: (event) => {
 				if (event.type === 'session.ended') this.#confirmEnd();
 				else if (event.type === 'presence.changed') this.presence.receive(event);
+				else if (event.type === 'receipts.changed') this.receipts.receive(event);
 				else this.#engine.receive(event);
 			},
 			onState: (state) => this.#streamBecame(state),
@@ -139,6 +144,16 @@ export class Session {
 		});
 		this.drafts = new Drafts(viewer.id);
 		this.presence = new Presence({ ask: (input) => api.presence.look.mutate(input) });
+		this.receipts = new Receipts({
+			viewerId: viewer.id,
+			store: this.#store,
+			ask: (conversationId) => api.receipts.of.query({ conversationId })
+		});
+		this.#received = new Received({
+			store: this.#store,
+			tell: (input) => api.receipts.received.mutate(input),
+			speaks: () => this.#stream.leads
+		});
 	}
 
 	/** Ended elsewhere, or run out: nothing here is kept up to date any more. */
@@ -232,6 +247,8 @@ export class Session {
 			for (const step of undo) step();
 			this.memory.stop();
 			this.presence.stop();
+			this.receipts.stop();
+			this.#received.stop();
 			this.#stream.close();
 			this.#engine.stop();
 			this.connection.rest();
@@ -280,6 +297,8 @@ export class Session {
 		// Open is not live yet: first comes what happened before.
 		if (state === 'open') return;
 		this.presence.lost();
+		this.receipts.lost();
+		this.#received.lost();
 		if (state === 'closed') return;
 		this.connection.report(navigator.onLine ? 'connecting' : 'offline');
 	}
@@ -287,7 +306,10 @@ export class Session {
 	/** What is asked for last, so that it delays nothing of what the app opens with. */
 	async #lookAround(): Promise<void> {
 		await idle();
-		if (this.connection.state === 'live' && this.#stop) this.presence.connected();
+		if (this.connection.state !== 'live' || !this.#stop) return;
+		this.receipts.connected();
+		this.presence.connected();
+		this.#received.connected();
 	}
 
 	#caughtUp(): void {

@@ -13,6 +13,7 @@ import { openLimiter } from './platform/limits.ts';
 import { openLog, type Log } from './platform/log.ts';
 import { mayReadMetrics } from './platform/metrics.ts';
 import { Presence, type PresenceOptions } from './presence/presence.ts';
+import { Receipts, type ReceiptsOptions } from './receipts/receipts.ts';
 import type { HubOptions } from './realtime/hub.ts';
 import { PollStream } from './realtime/poll.ts';
 import { listenOn, Realtime, type Listen } from './realtime/realtime.ts';
@@ -54,6 +55,7 @@ export interface AppOptions {
 	log?: Log;
 	hub?: HubOptions;
 	presence?: PresenceOptions;
+	receipts?: ReceiptsOptions;
 }
 
 /** All the doors of one process. */
@@ -74,7 +76,8 @@ export class App {
 			listen = listenOn(directUrl(env)),
 			log = openLog(env.LOG_LEVEL),
 			hub,
-			presence
+			presence,
+			receipts
 		}: AppOptions = {}
 	) {
 		const db = openDatabase(env.DATABASE_URL, env.DATABASE_POOL);
@@ -91,7 +94,8 @@ export class App {
 			realtime,
 			limits,
 			writer: new MessageWriter(this.#writing.sql, realtime, log, { lanes: LANES }),
-			presence: new Presence({ db, log, limits, realtime, redisUrl }, presence)
+			presence: new Presence({ db, log, limits, realtime, redisUrl }, presence),
+			receipts: new Receipts({ db, log, limits, realtime }, receipts)
 		};
 		this.#sessions = new RecentSessions(this.services);
 		this.#headers = new Map(Object.entries(dataHeaders(env.ORIGIN)));
@@ -128,6 +132,7 @@ export class App {
 		await answered;
 		this.services.writer.close();
 		await this.services.presence.close();
+		this.services.receipts.close();
 		await this.services.limits.close();
 		await this.#writing.close();
 		await this.services.db.close();

@@ -5,6 +5,7 @@ import type { Log } from './platform/log.ts';
 import type { Metrics } from './platform/metrics.ts';
 import type { Realtime } from './realtime/realtime.ts';
 import type { Presence } from './presence/presence.ts';
+import type { Receipts } from './receipts/receipts.ts';
 import type { MessageWriter } from './messages/messages.ts';
 
 /** What every feature is given: the edges of the system, made once per process. */
@@ -17,4 +18,5 @@ export interface Services {
 	realtime: Realtime;
 	writer: MessageWriter;
 	presence: Presence;
+	receipts: Receipts;
 }

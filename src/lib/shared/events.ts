@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { conversationView, memberView } from './conversations.ts';
 import { messageView } from './messages.ts';
+import { receipt } from './receipts.ts';
 
 const version = z.number().int();
 
@@ -49,6 +50,12 @@ export const streamEvent = z.discriminatedUnion('type', [
 	z.object({ type: z.literal('conversation.followed'), conversationId: z.uuid(), version }),
 	/** Somebody at whom this browser looks (`presence.look`). It passes: no version counts it. */
 	z.object({ type: z.literal('presence.changed'), personId: z.uuid(), online: z.boolean() }),
+	/** How far these have received and read a conversation. It passes too. */
+	z.object({
+		type: z.literal('receipts.changed'),
+		conversationId: z.uuid(),
+		receipts: z.array(receipt)
+	}),
 	z.object({ type: z.literal('session.ended') }),
 	/** The server is about to stop; come back after a random part of this time. */
 	z.object({ type: z.literal('server.stopping'), withinMs: z.number() }),

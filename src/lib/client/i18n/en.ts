@@ -277,6 +277,13 @@ export const en = {
 		showText: 'If you hide it, you do not see when others are online either.'
 	},
 
+	receipts: {
+		delivered: 'Delivered',
+		read: 'Read',
+		show: 'Receipts',
+		showText: 'Let others see what you have received and read; you then see theirs.'
+	},
+
 	// --- Settings --------------------------------------------------------------------------------
 	settings: {
 		title: 'Settings',

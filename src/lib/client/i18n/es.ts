@@ -271,6 +271,13 @@ export const es: Messages = {
 		showText: 'Si lo ocultas, tampoco ves cuándo están en línea los demás.'
 	},
 
+	receipts: {
+		delivered: 'Entregado',
+		read: 'Leído',
+		show: 'Confirmaciones',
+		showText: 'Deja que los demás vean lo que has recibido y leído; así ves las suyas.'
+	},
+
 	settings: {
 		title: 'Ajustes',
 		open: 'Ajustes',

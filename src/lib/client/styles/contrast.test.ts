@@ -75,7 +75,9 @@ const controls: [string, string][] = [
 	...surfaces.map((s): [string, string] => ['--color-focus', `--color-${s}`]),
 	// The dot of who is online, on a row under the pointer and on the one that is open.
 	...['hover', 'selected'].map((s): [string, string] => ['--color-success-fill', `--color-${s}`]),
-	['--color-focus', '--color-bubble-own']
+	['--color-focus', '--color-bubble-own'],
+	// The mark of what was read.
+	['--color-accent', '--color-bubble-own']
 ];
 
 describe.each(themes)('$name', (theme) => {

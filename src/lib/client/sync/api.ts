@@ -11,6 +11,7 @@ import type {
 } from '#lib/shared/messages.ts';
 import type { LookAnswer, LookInput } from '#lib/shared/presence.ts';
 import type { ReactInput } from '#lib/shared/reactions.ts';
+import type { Receipt, ReceivedInput } from '#lib/shared/receipts.ts';
 import type { SinceInput, SyncAnswer } from '#lib/shared/sync.ts';
 
 interface Query<Input, Output> {
@@ -37,6 +38,10 @@ export interface Api {
 		texts: Query<DeleteInput, MessageTexts>;
 	};
 	reactions: { set: Mutation<ReactInput, ConversationDelta> };
+	receipts: {
+		received: Mutation<ReceivedInput, unknown>;
+		of: Query<InConversation, Receipt[]>;
+	};
 	conversations: {
 		startDirect: Mutation<{ personId: string }, ConversationOpening>;
 		createGroup: Mutation<{ id: string; name: string; personIds: string[] }, ConversationOpening>;

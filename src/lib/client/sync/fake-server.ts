@@ -14,6 +14,7 @@ import {
 	type TextMessage
 } from '#lib/shared/messages.ts';
 import type { ReactInput } from '#lib/shared/reactions.ts';
+import type { Receipt } from '#lib/shared/receipts.ts';
 import type { SinceInput, SyncAnswer } from '#lib/shared/sync.ts';
 import { withReaction } from '#lib/shared/with-reaction.ts';
 import type { Api } from './api.ts';
@@ -61,6 +62,8 @@ type Procedure =
 	| 'delete'
 	| 'texts'
 	| 'react'
+	| 'received'
+	| 'receipts'
 	| 'markRead'
 	| 'members';
 
@@ -72,6 +75,7 @@ export class FakeServer {
 	readonly messages: MessageView[] = [];
 	readonly members: MemberView[] = [];
 	readonly online = new Set<string>();
+	receipts: Receipt[] = [];
 	/** Every call, in order. */
 	readonly calls: { name: Procedure; input: unknown }[] = [];
 	/** What stands between a call and its answer: throw, or wait. */
@@ -278,6 +282,10 @@ export class FakeServer {
 		},
 		reactions: {
 			set: { mutate: (input) => this.#call('react', input, () => this.#react(input)) }
+		},
+		receipts: {
+			received: { mutate: (input) => this.#call('received', input, () => {}) },
+			of: { query: (input) => this.#call('receipts', input, () => this.receipts) }
 		},
 		conversations: {
 			startDirect: { mutate: async () => ({ snapshot: this.snapshot(), people: [] }) },

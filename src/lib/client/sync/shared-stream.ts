@@ -82,6 +82,11 @@ export class SharedStream implements OwnStream {
 		});
 	}
 
+	/** Whether this tab has the stream, for all of the browser. */
+	get leads(): boolean {
+		return this.#leading;
+	}
+
 	open(): void {
 		if (this.#resign) return;
 		const { channel, locks, name } = this.#options;

@@ -27,6 +27,8 @@ export const person = pgTable(
 		version: bigint({ mode: 'number' }).notNull().default(0),
 		/** Whether others are told when the person is online, and so whether these tell it. */
 		showsPresence: boolean('shows_presence').notNull().default(true),
+		/** Whether others are told what the person has received and read, and so whether these tell it. */
+		showsReceipts: boolean('shows_receipts').notNull().default(true),
 		createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow()
 	},
 	(t) => [

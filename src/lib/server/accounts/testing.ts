@@ -7,6 +7,7 @@ import { openDatabase } from '../platform/db.ts';
 import { openLimiter } from '../platform/limits.ts';
 import { openLog } from '../platform/log.ts';
 import { Presence } from '../presence/presence.ts';
+import { Receipts } from '../receipts/receipts.ts';
 import { Realtime } from '../realtime/realtime.ts';
 import type { Services } from '../services.ts';
 import { changeSource } from '../sync/sync.ts';
@@ -50,7 +51,8 @@ export class House {
 			limits,
 			realtime,
 			writer: new MessageWriter(db.sql, realtime, log),
-			presence: new Presence({ db, log, limits, realtime, redisUrl: undefined })
+			presence: new Presence({ db, log, limits, realtime, redisUrl: undefined }),
+			receipts: new Receipts({ db, log, limits, realtime })
 		};
 	}
 

@@ -239,7 +239,7 @@ export async function markRead(
 	{ conversationId, seq, unread }: z.infer<typeof markReadInput>
 ): Promise<void> {
 	await write(services.realtime, async (w) => {
-		const [row] = await w.tx.execute<{ read_seq: number; moved: boolean }>(sql`
+		const [row] = await w.tx.execute<{ moved: boolean; further: boolean }>(sql`
 			with mine as (
 				select m.conversation_id, m.read_seq,
 					greatest(m.read_seq, least(${seq}::bigint, c.last_seq)) as seq
@@ -254,11 +254,12 @@ export async function markRead(
 					and (m.read_seq < mine.seq or m.marked_unread <> ${unread})
 				returning m.read_seq
 			)
-			select coalesce(moved.read_seq, mine.read_seq) as read_seq, moved.read_seq is not null as moved
+			select moved.read_seq is not null as moved, mine.read_seq < mine.seq as further
 			from mine left join moved on true`);
 		if (!row) throw notFound();
 		if (!row.moved) return;
 		await tellMembership(w, conversationId, [viewerId], false);
+		if (row.further) w.receiptsChanged(conversationId, viewerId);
 	});
 }
 

@@ -57,6 +57,8 @@ export const member = pgTable(
 		version: bigint({ mode: 'number' }).notNull().default(0),
 		/** Read up to and with this place, or an own message that is not settled yet. */
 		readSeq: bigint('read_seq', { mode: 'number' }).notNull().default(0),
+		/** How far some device of the person has it; or `readSeq`, where that is further. */
+		receivedSeq: bigint('received_seq', { mode: 'number' }).notNull().default(0),
 		/** By hand, until something is read here again; the read position stays where it is. */
 		markedUnread: boolean('marked_unread').notNull().default(false),
 		/** Version of the person at which membership or read position last changed. */

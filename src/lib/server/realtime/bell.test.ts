@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openLog } from '../platform/log.ts';
 import { Bell } from './bell.ts';
-import { decodeRing, type Range } from './doorbell.ts';
+import { decodeRing, type Range, type ReceiptRing } from './doorbell.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -10,15 +10,17 @@ afterEach(() => void vi.useRealTimers());
 function listened() {
 	const began = performance.now();
 	const rung: { at: number; for: Range[] }[] = [];
+	const receipts: ReceiptRing[] = [];
 	const bell = new Bell(
 		'process',
 		async (payloads) => {
 			const ranges = payloads.flatMap((payload) => decodeRing(payload).ring.conversations);
+			for (const payload of payloads) receipts.push(...(decodeRing(payload).ring.receipts ?? []));
 			rung.push({ at: Math.round(performance.now() - began), for: ranges });
 		},
 		openLog('silent')
 	);
-	return { bell, rung };
+	return { bell, rung, receipts };
 }
 
 const delta = (conversationId: string, base: number) => ({
@@ -48,6 +50,25 @@ test('who is alone is rung for at once, and those who follow closely go together
 		[{ id: 'a', base: 3, version: 4 }]
 	]);
 	expect(rung.map(({ at }) => at)).toEqual([0, 5, 22]);
+});
+
+test('positions that moved go with what else there is, each once', async () => {
+	const { bell, rung, receipts } = listened();
+	bell.ringReceipts([{ conversationId: 'a', personId: 'ana' }]);
+	bell.ring([delta('a', 0)]);
+	bell.ringReceipts([
+		{ conversationId: 'a', personId: 'ana' },
+		{ conversationId: 'a', personId: 'ben' }
+	]);
+	await vi.advanceTimersByTimeAsync(1);
+	bell.ringReceipts([{ conversationId: 'b', personId: 'ana' }]);
+	await vi.advanceTimersByTimeAsync(20);
+	expect(rung).toHaveLength(2);
+	expect(receipts).toEqual([
+		{ conversationId: 'a', personId: 'ana' },
+		{ conversationId: 'a', personId: 'ben' },
+		{ conversationId: 'b', personId: 'ana' }
+	]);
 });
 
 test('who leaves waits for what has not been rung for', async () => {

@@ -1,6 +1,6 @@
 import type { ConversationDelta } from '#lib/shared/events.ts';
 import type { Log } from '../platform/log.ts';
-import { encodeRing, type Range } from './doorbell.ts';
+import { encodeRing, type Range, type ReceiptRing } from './doorbell.ts';
 
 /**
  * How far apart it rings when there is much to ring for. Each notification costs Postgres, and every
@@ -19,6 +19,8 @@ export class Bell {
 	readonly #notify: (payloads: string[]) => Promise<void>;
 	readonly #log: Log;
 	#waiting = new Map<string, Range>();
+	/** By conversation and person. */
+	#receipts = new Map<string, ReceiptRing>();
 	#ringing: Promise<void> | undefined;
 	#notBefore = 0;
 
@@ -40,13 +42,20 @@ export class Bell {
 		if (this.#waiting.size > 0) this.#ringing ??= this.#ringAll();
 	}
 
+	ringReceipts(receipts: ReceiptRing[]): void {
+		for (const receipt of receipts) {
+			this.#receipts.set(`${receipt.conversationId} ${receipt.personId}`, receipt);
+		}
+		if (this.#receipts.size > 0) this.#ringing ??= this.#ringAll();
+	}
+
 	/** Resolves when everything has been rung for. */
 	async settled(): Promise<void> {
 		await this.#ringing;
 	}
 
 	async #ringAll(): Promise<void> {
-		while (this.#waiting.size > 0) {
+		while (this.#waiting.size + this.#receipts.size > 0) {
 			const wait = this.#notBefore - performance.now();
 			// If at once, then after the answers and frames of this turn of the event loop.
 			await new Promise<void>((resolve) => {
@@ -56,7 +65,9 @@ export class Bell {
 			this.#notBefore = performance.now() + APART_MS;
 			const conversations = [...this.#waiting.values()];
 			this.#waiting = new Map();
-			const ring = { conversations, people: [], sessions: [] };
+			const receipts = [...this.#receipts.values()];
+			this.#receipts = new Map();
+			const ring = { conversations, people: [], sessions: [], receipts };
 			await this.#notify(encodeRing(this.#processId, ring)).catch((error: unknown) =>
 				this.#log.warn({ err: error }, 'Other processes were not told; their sweep finds it.')
 			);

@@ -25,6 +25,21 @@ test('what is rung is heard, in as many notifications as Postgres’ limit needs
 	expect(heard.flatMap(({ ring: r }) => r.sessions)).toEqual(ring.sessions);
 });
 
+test('receipts name a conversation once for many people, and fit too', () => {
+	const [talk, other] = [uuidv7(), uuidv7()];
+	const receipts = Array.from({ length: 300 }, (_, i) => ({
+		conversationId: i % 50 === 7 ? other : talk,
+		personId: uuidv7()
+	}));
+	const payloads = encodeRing('me', { conversations: [], people: [], sessions: [], receipts });
+	expect(Math.max(...payloads.map((p) => Buffer.byteLength(p)))).toBeLessThan(8000);
+	expect(payloads.join().split(talk)).toHaveLength(4);
+	const heard = payloads.flatMap((payload) => decodeRing(payload).ring.receipts ?? []);
+	const byPerson = (a: (typeof receipts)[0], b: (typeof receipts)[0]) =>
+		a.personId < b.personId ? -1 : 1;
+	expect(heard.toSorted(byPerson)).toEqual(receipts.toSorted(byPerson));
+});
+
 test('nothing to say is no notification', () => {
 	expect(encodeRing('me', { conversations: [], people: [], sessions: [] })).toEqual([]);
 });

@@ -1,7 +1,8 @@
 /**
  * A notification is a doorbell: it names what has changed and up to where, never what it says.
  *
- *   «process» c:«conversation»:«base»:«count»,p:«person»:«base»:«count»,s:«session»,r:«session»
+ *   «process» c:«conversation»:«base»:«count»,p:«person»:«base»:«count»,s:«session»,r:«session»,
+ *     d:«conversation»:«person»:«person»…
  *
  * Losing one costs time, never correctness: every reader compares versions with the tables.
  */
@@ -18,6 +19,15 @@ export interface Range {
 	version: number;
 }
 
+/** How far this person has received or read this conversation has changed. */
+export interface ReceiptRing {
+	conversationId: string;
+	personId: string;
+}
+
+/** People in one part of a payload, of which several must fit. */
+const PEOPLE_MAX = 100;
+
 /** What one transaction (or batch) changed. */
 export interface Ring {
 	conversations: Range[];
@@ -26,6 +36,7 @@ export interface Ring {
 	sessions: string[];
 	/** Sessions whose token was replaced: the old one is refused, streams are left alone. */
 	renewed?: string[];
+	receipts?: ReceiptRing[];
 }
 
 /** As many payloads as the ring needs. */
@@ -34,7 +45,8 @@ export function encodeRing(processId: string, ring: Ring): string[] {
 		...ring.conversations.map((r) => `c:${r.id}:${r.base}:${r.version - r.base}`),
 		...ring.people.map((r) => `p:${r.id}:${r.base}:${r.version - r.base}`),
 		...ring.sessions.map((id) => `s:${id}`),
-		...(ring.renewed ?? []).map((id) => `r:${id}`)
+		...(ring.renewed ?? []).map((id) => `r:${id}`),
+		...receiptParts(ring.receipts ?? [])
 	];
 	const payloads: string[] = [];
 	let payload = '';
@@ -49,13 +61,31 @@ export function encodeRing(processId: string, ring: Ring): string[] {
 	return payloads;
 }
 
+/** A conversation is named once for many people. */
+function receiptParts(receipts: ReceiptRing[]): string[] {
+	const parts: string[] = [];
+	const groups = Map.groupBy(receipts, ({ conversationId }) => conversationId);
+	for (const [conversationId, of] of groups) {
+		for (let at = 0; at < of.length; at += PEOPLE_MAX) {
+			const people = of.slice(at, at + PEOPLE_MAX).map(({ personId }) => personId);
+			parts.push(`d:${conversationId}:${people.join(':')}`);
+		}
+	}
+	return parts;
+}
+
 /** Reads a payload. What it does not understand (a newer process may say more) it skips. */
 export function decodeRing(payload: string): { processId: string; ring: Ring } {
 	const ring: Ring = { conversations: [], people: [], sessions: [] };
 	const space = payload.indexOf(' ');
 	for (const part of payload.slice(space + 1).split(',')) {
-		const [kind, id, base, count] = part.split(':');
+		const [kind, id, ...rest] = part.split(':');
 		if (!id) continue;
+		if (kind === 'd') {
+			for (const personId of rest) (ring.receipts ??= []).push({ conversationId: id, personId });
+			continue;
+		}
+		const [base, count] = rest;
 		if (kind === 's') ring.sessions.push(id);
 		if (kind === 'r') (ring.renewed ??= []).push(id);
 		const from = Number(base);

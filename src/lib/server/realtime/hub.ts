@@ -9,7 +9,7 @@ import {
 import type { Log } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
 import type { ChangeSource, HeardStanding } from './change-source.ts';
-import type { Range, Ring } from './doorbell.ts';
+import type { Range, ReceiptRing, Ring } from './doorbell.ts';
 import { Feed, tellConversation, tellPerson } from './feed.ts';
 import { Few } from './few.ts';
 import { encodeFrame, type Frame } from './frame.ts';
@@ -22,6 +22,7 @@ export interface Advance {
 	sessions: string[];
 	/** Sessions whose token was replaced. */
 	renewed?: string[];
+	receipts?: ReceiptRing[];
 }
 
 /** `ended`: with the session, and not only the stream. */
@@ -113,6 +114,24 @@ export class Hub {
 		for (const id of sessionIds) {
 			for (const stream of this.#sessions.get(id) ?? []) stream.write(frame);
 		}
+	}
+
+	/** Those of whom a stream here follows the conversation; past `most` of them it need not be all. */
+	peopleIn(conversationId: string, most: number): ReadonlySet<string> {
+		const people = new Set<string>();
+		for (const { personId } of this.#conversations.get(conversationId)?.streams ?? []) {
+			people.add(personId);
+			if (people.size > most) break;
+		}
+		return people;
+	}
+
+	/** Tells what passes to the streams that follow a conversation, of these people and no other. */
+	tellIn(conversationId: string, personIds: ReadonlySet<string>, event: StreamEvent): void {
+		const frame = encodeFrame(event);
+		this.#conversations.get(conversationId)?.streams.forEach((stream) => {
+			if (personIds.has(stream.personId)) stream.write(frame);
+		});
 	}
 
 	get streamCount(): number {

@@ -12,7 +12,7 @@ import type { Log } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
 import { Bell } from './bell.ts';
 import type { ChangeSource } from './change-source.ts';
-import { CHANNEL, decodeRing, encodeRing, type Ring } from './doorbell.ts';
+import { CHANNEL, decodeRing, encodeRing, type ReceiptRing, type Ring } from './doorbell.ts';
 import { Hub, type Advance, type HubOptions } from './hub.ts';
 
 /**
@@ -45,6 +45,7 @@ export class Realtime {
 	readonly #listener: Promise<Listener>;
 	readonly #waiting: (() => void)[] = [];
 	readonly #onSessionsEnd: ((ids: string[] | 'any') => void)[] = [];
+	readonly #onReceipts: ((receipts: ReceiptRing[]) => void)[] = [];
 	#listening = false;
 	#interrupted = false;
 	/** Rings for nothing. */
@@ -91,12 +92,24 @@ export class Realtime {
 	publish(advance: Advance): void {
 		this.#tellEnds(advance);
 		this.hub.publish(advance);
+		this.#tellReceipts(advance.receipts);
 	}
 
 	/** Passes on what was just committed without a notification: here, then to the other processes. */
 	announce(conversations: ConversationDelta[]): void {
 		this.hub.publish({ conversations, people: [], sessions: [] });
 		this.#bell.ring(conversations);
+	}
+
+	/** The same for positions that were moved, of which nothing has a version. */
+	announceReceipts(receipts: ReceiptRing[]): void {
+		this.#tellReceipts(receipts);
+		this.#bell.ringReceipts(receipts);
+	}
+
+	/** Tells whose positions were moved, in whichever process; what they are is in the tables. */
+	onReceipts(listener: (receipts: ReceiptRing[]) => void): void {
+		this.#onReceipts.push(listener);
 	}
 
 	/**
@@ -119,6 +132,10 @@ export class Realtime {
 	#tellEnds({ sessions, renewed = [] }: Pick<Ring, 'sessions' | 'renewed'>): void {
 		if (sessions.length + renewed.length === 0) return;
 		for (const tell of this.#onSessionsEnd) tell([...sessions, ...renewed]);
+	}
+
+	#tellReceipts(receipts: ReceiptRing[] = []): void {
+		if (receipts.length > 0) for (const tell of this.#onReceipts) tell(receipts);
 	}
 
 	#begun(): void {
@@ -167,6 +184,7 @@ export class Realtime {
 		if (processId === this.processId) return;
 		this.#tellEnds(ring);
 		this.hub.ring(ring);
+		this.#tellReceipts(ring.receipts);
 	}
 }
 
@@ -274,6 +292,7 @@ export class Writer {
 	readonly #people = new Map<string, PersonDelta>();
 	readonly #sessions: string[] = [];
 	readonly #renewed: string[] = [];
+	readonly #receipts: ReceiptRing[] = [];
 
 	constructor(tx: Transaction) {
 		this.tx = tx;
@@ -338,6 +357,11 @@ export class Writer {
 		);
 	}
 
+	/** How far the person has read has moved, which passes: it takes no version of its own. */
+	receiptsChanged(conversationId: string, personId: string): void {
+		this.#receipts.push({ conversationId, personId });
+	}
+
 	/** The token that this session had is refused from the commit on. */
 	renewSession(id: string): void {
 		this.#renewed.push(id);
@@ -353,7 +377,8 @@ export class Writer {
 			conversations: [...this.#conversations.values()],
 			people: [...this.#people].map(([personId, delta]) => ({ personId, delta })),
 			sessions: this.#sessions,
-			renewed: this.#renewed
+			renewed: this.#renewed,
+			receipts: this.#receipts
 		};
 	}
 }
@@ -371,11 +396,12 @@ export function ringOf(advance: Advance): Ring {
 			version
 		})),
 		sessions: advance.sessions,
-		renewed: advance.renewed ?? []
+		renewed: advance.renewed ?? [],
+		receipts: advance.receipts ?? []
 	};
 }
 
-function isDeadlock(error: unknown): boolean {
+export function isDeadlock(error: unknown): boolean {
 	const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
 	// 40P01 deadlock_detected, 40001 serialization_failure
 	return cause instanceof postgres.PostgresError && ['40P01', '40001'].includes(cause.code);

@@ -3,6 +3,7 @@ import { conversationsRouter } from '../conversations/router.ts';
 import { messagesRouter } from '../messages/router.ts';
 import { presenceRouter } from '../presence/router.ts';
 import { reactionsRouter } from '../reactions/router.ts';
+import { receiptsRouter } from '../receipts/router.ts';
 import { syncRouter } from '../sync/router.ts';
 import { createCallerFactory, router } from './procedures.ts';
 
@@ -12,6 +13,7 @@ export const appRouter = router({
 	messages: messagesRouter,
 	presence: presenceRouter,
 	reactions: reactionsRouter,
+	receipts: receiptsRouter,
 	sync: syncRouter
 });
 
