@@ -1,3 +1,4 @@
+import postgres from 'postgres';
 import { afterEach, describe, expect, test } from 'vitest';
 import { uuidv7 } from 'uuidv7';
 import { RECEIPTS_MEMBERS_MAX, RECEIVED_MAX } from '#lib/shared/receipts.ts';
@@ -6,12 +7,14 @@ import { recordingLog } from '../platform/testing.ts';
 import {
 	addSession,
 	openStream,
+	overheard,
 	somebody,
 	testApp,
 	type TestApp,
 	type TestPerson,
 	type TestStream
 } from '../testing.ts';
+import { Receipts } from './receipts.ts';
 
 /** Where the calls are answered, and where the streams are. */
 let calls: TestApp;
@@ -304,6 +307,25 @@ test('who tells too often has to wait', async () => {
 		for (let i = 0; i < 100; i++) await received(ben, uuidv7(), 1);
 	};
 	expect(await refusal(tell())).toMatchObject({ reason: 'too_many_attempts' });
+});
+
+test('who meets another writer in a deadlock tries again', async () => {
+	await start(1);
+	const { id, people } = await talk(3, 'Ana', 'Ben');
+	const [, ben] = people as [TestPerson, TestPerson];
+	const { db, log, limits, realtime } = calls.services;
+	let deadlocks = 2;
+	const sql = overheard(db.sql, (statement) => {
+		if (!statement.includes('update member') || deadlocks === 0) return;
+		deadlocks--;
+		const error = new postgres.PostgresError('deadlock detected');
+		throw Object.assign(error, { code: '40P01' });
+	});
+	const receipts = new Receipts({ db: { ...db, sql }, log, limits, realtime });
+	await receipts.received(ben.id, [[id, 3]]);
+	expect(await storedOf(ben, id)).toBe(3);
+	deadlocks = 3;
+	await expect(receipts.received(ben.id, [[id, 4]])).rejects.toMatchObject({ code: '40P01' });
 });
 
 test('what could not be read is said to the log, and the next ones are told', async () => {
