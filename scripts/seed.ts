@@ -9,6 +9,7 @@ import { hashPassword } from '../src/lib/server/accounts/passwords.ts';
 import { person } from '../src/lib/server/accounts/schema.ts';
 import { conversation, member } from '../src/lib/server/conversations/schema.ts';
 import { message } from '../src/lib/server/messages/schema.ts';
+import { reaction } from '../src/lib/server/reactions/schema.ts';
 import { openDatabase, type Transaction } from '../src/lib/server/platform/db.ts';
 import { migrate } from '../src/lib/server/platform/migrate.ts';
 import { databaseAtHand } from './lib/development-database.ts';
@@ -72,6 +73,7 @@ export async function seed(
 	const people = await rowsOfPeople(company, now);
 	const members = records.flatMap((record) => record.members);
 	const messages = records.flatMap((record) => record.messages);
+	const reactions = records.flatMap((record) => record.reactions);
 	const db = openDatabase(databaseUrl, 1);
 	try {
 		await db.orm.transaction(async (tx) => {
@@ -80,9 +82,10 @@ export async function seed(
 			await tx.insert(conversation).values(records.map((record) => record.conversation));
 			await tx.insert(member).values(members);
 			for (const rows of inParts(messages)) await tx.insert(message).values(rows);
+			for (const rows of inParts(reactions)) await tx.insert(reaction).values(rows);
 		});
 		// Or the first questions are planned as if the tables were empty.
-		await db.sql`analyze person, conversation, member, message`;
+		await db.sql`analyze person, conversation, member, message, reaction`;
 	} finally {
 		await db.close();
 	}

@@ -1,5 +1,6 @@
 import type { conversation, member } from '../../src/lib/server/conversations/schema.ts';
 import type { message } from '../../src/lib/server/messages/schema.ts';
+import type { reaction } from '../../src/lib/server/reactions/schema.ts';
 import type { Notice } from '../../src/lib/shared/messages.ts';
 import type { Plan, Username } from './company.ts';
 import type { Happening, History } from './history.ts';
@@ -9,6 +10,7 @@ export interface ConversationRecord {
 	conversation: typeof conversation.$inferInsert;
 	members: (typeof member.$inferInsert)[];
 	messages: (typeof message.$inferInsert)[];
+	reactions: (typeof reaction.$inferInsert)[];
 }
 
 export interface Company {
@@ -28,6 +30,11 @@ interface Standing {
 /** Unread messages of somebody who is behind, at most. */
 const BEHIND_MAX = 40;
 const BEHIND_CHANCE = 0.55;
+
+const EMOJI = ['👍', '👍', '👍', '❤️', '😂', '🙏', '🎉'];
+/** Of a message, that somebody reacts to it; that somebody joins in is more likely. */
+const REACTED_CHANCE = 0.05;
+const JOINED_CHANCE = 0.35;
 
 /**
  * The rows of a conversation, numbered as the app itself would have done it step by step: every
@@ -106,6 +113,21 @@ export function recordOf(
 	}
 	for (const standing of members.values()) catchUp(standing, messages.length, random);
 
+	const reactions: ConversationRecord['reactions'] = [];
+	const present = [...members].flatMap(([who, { leftAt }]) => (leftAt ? [] : idOf(who)));
+	for (const said of messages) {
+		if (said.kind !== 'text' || !random.chance(REACTED_CHANCE)) continue;
+		const others = present.filter((personId) => personId !== said.senderId);
+		const [first, ...joining] = random.shuffled(others);
+		const emoji = random.pick(EMOJI);
+		const reacting = joining.filter(() => random.chance(JOINED_CHANCE));
+		for (const personId of [first ?? [], reacting].flat()) {
+			said.version = ++version;
+			said.changed = true;
+			reactions.push({ conversationId: id, messageId: said.id, personId, emoji, version });
+		}
+	}
+
 	return {
 		conversation: {
 			id,
@@ -124,7 +146,8 @@ export function recordOf(
 			versions.set(who, personVersion);
 			return { conversationId: id, personId: idOf(who), personVersion, ...standing };
 		}),
-		messages
+		messages,
+		reactions
 	};
 }
 
