@@ -61,7 +61,7 @@ export interface AppOptions {
 /** All the doors of one process. */
 export class App {
 	readonly services: Services;
-	readonly #writing: Database;
+	readonly #writing: Database[];
 	readonly #sessions: RecentSessions;
 	readonly #headers: Map<string, string>;
 	readonly #housekeeping: NodeJS.Timeout;
@@ -82,7 +82,7 @@ export class App {
 	) {
 		const db = openDatabase(env.DATABASE_URL, env.DATABASE_POOL);
 		// Of its own: what is sent does not queue behind what is read, however many come back at once.
-		this.#writing = openDatabase(env.DATABASE_URL, LANES);
+		this.#writing = Array.from({ length: LANES }, () => openDatabase(env.DATABASE_URL, 1));
 		const realtime = new Realtime(db, changeSource(db), log, listen, hub);
 		const redisUrl = env.REDIS_URL;
 		const limits = openLimiter(redisUrl, log);
@@ -93,7 +93,11 @@ export class App {
 			metrics: realtime.metrics,
 			realtime,
 			limits,
-			writer: new MessageWriter(this.#writing.sql, realtime, log, { lanes: LANES }),
+			writer: new MessageWriter(
+				this.#writing.map(({ sql }) => sql),
+				realtime,
+				log
+			),
 			presence: new Presence({ db, log, limits, realtime, redisUrl }, presence),
 			receipts: new Receipts({ db, log, limits, realtime }, receipts)
 		};
@@ -134,7 +138,7 @@ export class App {
 		await this.services.presence.close();
 		this.services.receipts.close();
 		await this.services.limits.close();
-		await this.#writing.close();
+		await Promise.all(this.#writing.map((db) => db.close()));
 		await this.services.db.close();
 	}
 

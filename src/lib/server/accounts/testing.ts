@@ -50,7 +50,7 @@ export class House {
 			metrics: realtime.metrics,
 			limits,
 			realtime,
-			writer: new MessageWriter(db.sql, realtime, log),
+			writer: new MessageWriter([db.sql], realtime, log),
 			presence: new Presence({ db, log, limits, realtime, redisUrl: undefined }),
 			receipts: new Receipts({ db, log, limits, realtime })
 		};

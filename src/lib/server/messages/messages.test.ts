@@ -172,9 +172,8 @@ describe('sending', () => {
 	});
 
 	test('what an earlier try has stored is answered, and harms none of its batch', async () => {
-		const writer = new MessageWriter(app.services.db.sql, app.services.realtime, app.services.log, {
-			lanes: 1
-		});
+		const { db, realtime, log } = app.services;
+		const writer = new MessageWriter([db.sql], realtime, log);
 		const [old, other] = [text('stored'), text('stored too')];
 		const [first, second] = [await writer.send(old, ana.id), await writer.send(other, ana.id)];
 		const batch = [text('new'), old, text('newer'), other, { ...old, body: 'not his' }];
@@ -399,7 +398,7 @@ describe('sending', () => {
 				return Reflect.apply(target, self, parts) as unknown;
 			}
 		});
-		const writer = new MessageWriter(shaky, realtime, log, { lanes: 1, batchMax: 2 });
+		const writer = new MessageWriter([shaky], realtime, log, { batchMax: 2 });
 		const settled = await Promise.allSettled(
 			writer.sendAll(
 				[

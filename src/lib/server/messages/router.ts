@@ -4,9 +4,10 @@ import {
 	pageInput,
 	sendInput,
 	sendManyInput,
-	textsInput
+	textsInput,
+	type SendInput
 } from '#lib/shared/messages.ts';
-import { router, viewerProcedure } from '../trpc/procedures.ts';
+import { router, straight, viewerProcedure, type ViewerCall } from '../trpc/procedures.ts';
 import {
 	deleteMessage,
 	editMessage,
@@ -16,10 +17,11 @@ import {
 	sendMessages
 } from './messages.ts';
 
+const send = ({ ctx, input }: ViewerCall<SendInput>) =>
+	sendMessage(ctx.services, ctx.viewer.id, input);
+
 export const messagesRouter = router({
-	send: viewerProcedure
-		.input(sendInput)
-		.mutation(({ ctx, input }) => sendMessage(ctx.services, ctx.viewer.id, input)),
+	send: straight(viewerProcedure.input(sendInput).mutation(send), sendInput, send),
 	sendMany: viewerProcedure
 		.input(sendManyInput)
 		.mutation(({ ctx, input }) => sendMessages(ctx.services, ctx.viewer.id, input)),

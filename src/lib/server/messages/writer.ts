@@ -15,8 +15,6 @@ const SETTLE_EVERY = 32;
 const SETTLE_AFTER_MS = 1000;
 
 export interface WriterOptions {
-	/** Batches that may be under way at once; a conversation is in one of them at the most. */
-	lanes?: number;
 	batchMax?: number;
 	/** Messages that may wait in this process; beyond it the answer is an honest 'busy'. */
 	queueMax?: number;
@@ -44,29 +42,29 @@ interface Line {
  * goes at once, and those that arrive while all are busy go together in the next batch.
  */
 export class MessageWriter {
-	readonly #sql: Sql;
+	/** Those that nothing is written on now; the one that was used last, whose caches are warm, is last. */
+	readonly #idle: Sql[];
 	readonly #realtime: Realtime;
 	readonly #log: Log;
 	readonly #metrics: Metrics;
 	readonly #batchMax: number;
 	readonly #queueMax: number;
-	readonly #lanes: number;
 	readonly #lines = new Map<string, Line>();
 	/** Those that nobody is writing at the moment. */
 	readonly #ready: Line[] = [];
 	readonly #known = new KnownSenders();
 	readonly #unsettled = new Set<string>();
 	#settling: NodeJS.Timeout | undefined;
-	#busy = 0;
 	#waiting = 0;
 
+	/** Each of the connections is a lane: so many batches may be under way at once. */
 	constructor(
-		sql: Sql,
+		connections: readonly Sql[],
 		realtime: Realtime,
 		log: Log,
-		{ lanes = 2, batchMax = 500, queueMax = 20_000 }: WriterOptions = {}
+		{ batchMax = 500, queueMax = 20_000 }: WriterOptions = {}
 	) {
-		this.#sql = sql;
+		this.#idle = [...connections];
 		this.#realtime = realtime;
 		this.#log = log;
 		this.#metrics = realtime.metrics;
@@ -77,7 +75,6 @@ export class MessageWriter {
 		);
 		this.#batchMax = batchMax;
 		this.#queueMax = queueMax;
-		this.#lanes = lanes;
 		realtime.hub.onConversation((delta) => this.#known.changed(delta));
 	}
 
@@ -143,21 +140,24 @@ export class MessageWriter {
 	}
 
 	#start(): void {
-		while (this.#busy < this.#lanes && this.#ready.length > 0) void this.#drain();
+		while (this.#ready.length > 0) {
+			const sql = this.#idle.pop();
+			if (!sql) return;
+			void this.#drain(sql);
+		}
 	}
 
 	/** One lane at work. */
-	async #drain(): Promise<void> {
-		this.#busy++;
+	async #drain(sql: Sql): Promise<void> {
 		while (this.#ready.length > 0) {
 			const { batch, lines } = this.#takeBatch();
-			await this.#commit(batch);
+			await this.#commit(sql, batch);
 			for (const line of lines) {
 				if (line.waiting.length > 0) this.#ready.push(line);
 				else this.#lines.delete(line.conversationId);
 			}
 		}
-		this.#busy--;
+		this.#idle.push(sql);
 	}
 
 	/** Whoever has waited longest first; of each conversation in order. */
@@ -174,7 +174,7 @@ export class MessageWriter {
 	}
 
 	/** Those whose senders are known go without a look at the memberships, then all others. */
-	async #commit(batch: Waiting[]): Promise<void> {
+	async #commit(sql: Sql, batch: Waiting[]): Promise<void> {
 		const lines: (KnownLine & { sendings: Waiting[] })[] = [];
 		const others: Waiting[] = [];
 		for (const [conversationId, sendings] of Map.groupBy(inTurn(batch), conversationOf)) {
@@ -182,15 +182,15 @@ export class MessageWriter {
 			if (place) lines.push({ conversationId, place, sendings });
 			else others.push(...sendings);
 		}
-		if (lines.length > 0) others.push(...(await this.#commitKnown(lines)));
-		if (others.length > 0) await this.#commitAny(others);
+		if (lines.length > 0) others.push(...(await this.#commitKnown(sql, lines)));
+		if (others.length > 0) await this.#commitAny(sql, others);
 	}
 
 	/** Returns those of which nothing was stored, and more has to be asked. */
-	async #commitKnown(lines: (KnownLine & { sendings: Waiting[] })[]): Promise<Waiting[]> {
+	async #commitKnown(sql: Sql, lines: (KnownLine & { sendings: Waiting[] })[]): Promise<Waiting[]> {
 		const batch = lines.flatMap(({ sendings }) => sendings);
 		try {
-			const rows = await insertKnown(this.#sql, lines);
+			const rows = await insertKnown(sql, lines);
 			return this.#tell(batch, rows);
 		} catch (error) {
 			if (isAboutRows(error)) return batch;
@@ -199,20 +199,20 @@ export class MessageWriter {
 		}
 	}
 
-	async #commitAny(all: Waiting[]): Promise<void> {
+	async #commitAny(sql: Sql, all: Waiting[]): Promise<void> {
 		const batch = inTurn(all);
 		try {
-			if (batch.length > 0) await this.#insert(batch);
+			if (batch.length > 0) await this.#insert(sql, batch);
 		} catch (error) {
 			const [only] = batch;
 			if (batch.length > 1 && brokenUniqueKey(error)) {
-				await this.#commitNew(batch);
+				await this.#commitNew(sql, batch);
 			} else if (batch.length > 1 && isAboutRows(error)) {
 				// One of them is bad: each goes alone, so that it harms no other.
-				for (const waiting of batch) await this.#commitAny([waiting]);
+				for (const waiting of batch) await this.#commitAny(sql, [waiting]);
 			} else if (only && brokenUniqueKey(error)) {
 				// The same message was written by another process meanwhile; its result is the answer.
-				await this.#answerFromTable(only).catch((cause: unknown) => only.reject(cause));
+				await this.#answerFromTable(sql, only).catch((cause: unknown) => only.reject(cause));
 			} else if (only && isRefused(error)) {
 				this.#log.error({ err: error }, 'The database refuses a message.');
 				only.reject(new AppError('invalid_input'));
@@ -229,11 +229,11 @@ export class MessageWriter {
 	}
 
 	/** Some had been written by an earlier try: they are answered, and the others go on without them. */
-	async #commitNew(batch: Waiting[]): Promise<void> {
+	async #commitNew(sql: Sql, batch: Waiting[]): Promise<void> {
 		let stored: Set<string>;
 		try {
 			const ids = batch.map(({ input }) => input.id);
-			const rows = await this.#sql<{ id: string }[]>`
+			const rows = await sql<{ id: string }[]>`
 				select id from message where id = any(${ids}::uuid[])`;
 			stored = new Set(rows.map(({ id }) => id));
 		} catch {
@@ -242,20 +242,20 @@ export class MessageWriter {
 		}
 		const fresh = batch.filter(({ input }) => !stored.has(input.id));
 		// Another process was faster with one, and has not committed it: who goes alone waits for it.
-		if (stored.size === 0) for (const waiting of fresh) await this.#commitAny([waiting]);
+		if (stored.size === 0) for (const waiting of fresh) await this.#commitAny(sql, [waiting]);
 		else {
 			for (const waiting of batch) {
 				if (!stored.has(waiting.input.id)) continue;
-				await this.#answerFromTable(waiting).catch((cause: unknown) => waiting.reject(cause));
+				await this.#answerFromTable(sql, waiting).catch((cause: unknown) => waiting.reject(cause));
 			}
-			if (fresh.length > 0) await this.#commitAny(fresh);
+			if (fresh.length > 0) await this.#commitAny(sql, fresh);
 		}
 	}
 
-	async #insert(batch: Waiting[]): Promise<void> {
-		const rows = await insert(this.#sql, batch);
+	async #insert(sql: Sql, batch: Waiting[]): Promise<void> {
+		const rows = await insert(sql, batch);
 		for (const waiting of this.#tell(batch, rows)) {
-			await this.#answerFromTable(waiting).catch((error: unknown) => waiting.reject(error));
+			await this.#answerFromTable(sql, waiting).catch((error: unknown) => waiting.reject(error));
 		}
 	}
 
@@ -317,9 +317,9 @@ export class MessageWriter {
 	}
 
 	/** What an earlier try with this id has sent; `not_found` where that was not this sender's. */
-	async #answerFromTable({ input, senderId, resolve, reject }: Waiting): Promise<void> {
-		const [row] = await this.#sql<MessageRow[]>`
-			select ${messageColumns(this.#sql)} from message m
+	async #answerFromTable(sql: Sql, { input, senderId, resolve, reject }: Waiting): Promise<void> {
+		const [row] = await sql<MessageRow[]>`
+			select ${messageColumns(sql)} from message m
 			where m.id = ${input.id} and m.conversation_id = ${input.conversationId}
 				and m.sender_id = ${senderId} and m.kind = 'text'`;
 		if (!row) return reject(notFound());

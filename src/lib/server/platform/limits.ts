@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Log } from './log.ts';
 import { PatientRedis } from './redis.ts';
 
@@ -46,7 +46,7 @@ const TOLERANCE_MS = 1;
 
 /** A key may be an e-mail address: it is neither kept nor sent anywhere, and has one length. */
 const bucketName = (limit: Limit, key: string) =>
-	`limit:${limit.name}:${createHash('sha256').update(key).digest('base64url').slice(0, 22)}`;
+	`limit:${limit.name}:${hash('sha256', key, 'base64url').slice(0, 22)}`;
 
 /** Keys remembered at most, about 20 MB; past that the one longest unused is forgotten. */
 const REMEMBERED_MAX = 100_000;

@@ -4,6 +4,8 @@ import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { person, session } from '../accounts/schema.ts';
 import { openSite, somebody, testApp, type Site } from '../testing.ts';
+import { straightOf } from './procedures.ts';
+import { appRouter } from './router.ts';
 import { eq } from 'drizzle-orm';
 
 let site: Site;
@@ -13,7 +15,10 @@ beforeAll(async () => {
 	site = await openSite(await testApp());
 	const { services } = site.app;
 	const { orm } = services.db;
-	const { id, sessionId } = await somebody(services, 'Ana');
+	const { id, sessionId, call } = await somebody(services, 'Ana');
+	const ben = await somebody(services, 'Ben');
+	const { snapshot } = await call.conversations.startDirect({ personId: ben.id });
+	MESSAGE.conversationId = snapshot.conversation.id;
 	await orm.update(person).set({ name: 'Ana' }).where(eq(person.id, id));
 	const name = createHash('sha256').update('a token').digest('hex');
 	await orm.update(session).set({ id: name }).where(eq(session.id, sessionId));
@@ -21,6 +26,8 @@ beforeAll(async () => {
 });
 afterAll(() => site.close());
 
+/** The same each time, so it is sent once, and is answered with what the first try did. */
+const MESSAGE = { id: uuidv7(), conversationId: '', body: 'x' };
 const ONE = { id: uuidv7(), name: 'One', personIds: [uuidv7()] };
 
 test.each([
@@ -31,6 +38,9 @@ test.each([
 		{ id: uuidv7(), conversationId: uuidv7(), body: 'x' },
 		true
 	],
+	['a message', 'messages.send', MESSAGE, true],
+	['a message that is wrong', 'messages.send', { id: uuidv7() }, true],
+	['a message of nobody', 'messages.send', { id: uuidv7() }, false],
 	['an input that is wrong', 'conversations.createGroup', { ...ONE, name: '' }, true],
 	['nobody asking', 'sync.since', { conversations: {} }, false],
 	['a procedure that is not there', 'nothing.atAll', {}, true],
@@ -62,4 +72,10 @@ test.each([
 		const usual = await ask('detour', batched);
 		expect(quick, batched ? 'in a batch of one' : 'alone').toEqual(usual);
 	}
+});
+
+test('what is called most is called without tRPC’s steps', () => {
+	const procedures: Record<string, unknown> = appRouter._def.procedures;
+	expect(straightOf(procedures['messages.send'])).toBeTypeOf('function');
+	expect(straightOf(undefined)).toBeUndefined();
 });

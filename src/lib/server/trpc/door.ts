@@ -8,7 +8,7 @@ import {
 import { getHTTPStatusCodeFromError } from '@trpc/server/http';
 import { readBody } from '../platform/http.ts';
 import type { Context } from './context.ts';
-import type { router } from './procedures.ts';
+import { straightOf, type router } from './procedures.ts';
 
 interface Call {
 	procedure: string;
@@ -53,15 +53,18 @@ export async function answerPlainCall(
 		const body = await readInput(req, bodyMax);
 		input = batched ? (body as { 0?: unknown } | undefined)?.[0] : body;
 		ctx = await createContext();
-		const data: unknown = await callTRPCProcedure({
-			router,
-			path,
-			getRawInput: async () => input,
-			ctx,
-			type: 'mutation',
-			signal: undefined,
-			batchIndex: 0
-		});
+		const straight = straightOf(router._def.procedures[path]);
+		const data: unknown = straight
+			? await straight(ctx, path, input)
+			: await callTRPCProcedure({
+					router,
+					path,
+					getRawInput: async () => input,
+					ctx,
+					type: 'mutation',
+					signal: undefined,
+					batchIndex: 0
+				});
 		answer = { result: { data } };
 	} catch (cause) {
 		const error = getTRPCErrorFromUnknown(cause);
