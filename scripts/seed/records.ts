@@ -33,7 +33,7 @@ const BEHIND_CHANCE = 0.55;
 
 const EMOJI = ['👍', '👍', '👍', '❤️', '😂', '🙏', '🎉'];
 /** Of a message, that somebody reacts to it; that somebody joins in is more likely. */
-const REACTED_CHANCE = 0.05;
+const REACTED_CHANCE = 0.12;
 const JOINED_CHANCE = 0.35;
 
 /**
