@@ -33,7 +33,10 @@ const BEHIND_CHANCE = 0.55;
 
 const EMOJI = ['👍', '👍', '👍', '❤️', '😂', '🙏', '🎉'];
 /** Of a message, that somebody reacts to it; that somebody joins in is more likely. */
-const REACTED_CHANCE = 0.12;
+const REACTED_CHANCE = 0.1;
+/** The same of the last ones, which are seen first. */
+const REACTED_LATELY_CHANCE = 0.3;
+const LATELY = 12;
 const JOINED_CHANCE = 0.35;
 
 /**
@@ -116,7 +119,9 @@ export function recordOf(
 	const reactions: ConversationRecord['reactions'] = [];
 	const present = [...members].flatMap(([who, { leftAt }]) => (leftAt ? [] : idOf(who)));
 	for (const said of messages) {
-		if (said.kind !== 'text' || !random.chance(REACTED_CHANCE)) continue;
+		const isLate = said.seq > messages.length - LATELY;
+		const chance = isLate ? REACTED_LATELY_CHANCE : REACTED_CHANCE;
+		if (said.kind !== 'text' || !random.chance(chance)) continue;
 		const others = present.filter((personId) => personId !== said.senderId);
 		const [first, ...joining] = random.shuffled(others);
 		const emoji = random.pick(EMOJI);
