@@ -293,26 +293,25 @@ async function changesOf(sql: Sql, rows: Behind[]): Promise<Told<ConversationCha
 		const found = (messagesOf.get(row)?.length ?? 0) + (row.changed > row.since ? 1 : 0);
 		return found < row.version - row.since;
 	});
-	const members =
+	const [members, changed] =
 		others.length === 0
-			? []
-			: await sql<(MemberRow & { n: number })[]>`
-					select k.n, ${memberColumns(sql)}
-					from ${rangesOf(sql, others)}
-					join member m on m.conversation_id = k.id
-						and m.version > k.since and m.version <= k.until
-					join person p on p.id = m.person_id
-					order by k.n, m.version`;
+			? [[], []]
+			: await Promise.all([
+					sql<(MemberRow & { n: number })[]>`
+						select k.n, ${memberColumns(sql)}
+						from ${rangesOf(sql, others)}
+						join member m on m.conversation_id = k.id
+							and m.version > k.since and m.version <= k.until
+						join person p on p.id = m.person_id
+						order by k.n, m.version`,
+					sql<(MessageRow & { n: number })[]>`
+						select k.n, ${messageColumns(sql)}
+						from ${rangesOf(sql, others)}
+						join message m on m.conversation_id = k.id and m.changed and m.seq <= k.after
+							and m.version > k.since and m.version <= k.until
+						order by k.n, m.seq`
+				]);
 	const membersOf = Map.groupBy(members, ({ n }) => others[n - 1]);
-	const changed =
-		others.length === 0
-			? []
-			: await sql<(MessageRow & { n: number })[]>`
-					select k.n, ${messageColumns(sql)}
-					from ${rangesOf(sql, others)}
-					join message m on m.conversation_id = k.id and m.changed and m.seq <= k.after
-						and m.version > k.since and m.version <= k.until
-					order by k.n, m.seq`;
 	const changedOf = Map.groupBy(changed, ({ n }) => others[n - 1]);
 	return rows.map((row) => ({
 		id: row.id,
